@@ -1,0 +1,67 @@
+/**
+ * Makes a fresh clone ready: installs the packages and builds the kernels, each only when it is missing or stale.
+ * Plain JavaScript for any Node 20 or newer, because it runs before anything is installed. Quick when nothing is due.
+ */
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+
+function hashOf(files) {
+  const hash = createHash('sha256');
+  for (const file of files)
+    hash
+      .update(file)
+      .update('\0')
+      .update(readFileSync(join(root, file)))
+      .update('\0');
+  return hash.digest('hex');
+}
+
+function isCurrent(stamp, hash) {
+  return existsSync(join(root, stamp)) && readFileSync(join(root, stamp), 'utf8') === hash;
+}
+
+function run(what, command, args) {
+  process.stderr.write(`setup: ${what} …\n`);
+  const path = `${join(root, 'node_modules', '.bin')}:${process.env.PATH}`;
+  const result = spawnSync(command, args, {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+    env: { ...process.env, PATH: path },
+  });
+  if (result.status === 0) return;
+  process.stderr.write(`setup: ${what} failed (${command} ${args.join(' ')}); see the lines above\n`);
+  process.exit(3);
+}
+
+function installPackages() {
+  const stamp = 'node_modules/.setup-hash';
+  const hash = hashOf(['package.json', 'package-lock.json']);
+  if (isCurrent(stamp, hash)) return;
+  run('installing packages', 'npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error']);
+  writeFileSync(join(root, stamp), hash);
+}
+
+function buildKernels() {
+  const sources = readdirSync(join(root, 'assembly'))
+    .filter((name) => name.endsWith('.ts'))
+    .sort();
+  const hash = hashOf([...sources.map((name) => `assembly/${name}`), 'asconfig.json', 'package-lock.json']);
+  const stamp = 'build/.setup-hash';
+  if (isCurrent(stamp, hash)) return;
+  mkdirSync(join(root, 'build'), { recursive: true });
+  for (const target of ['release', 'debug']) run(`building kernels (${target})`, 'asc', ['--target', target]);
+  writeFileSync(join(root, stamp), hash);
+}
+
+const major = Number(process.versions.node.split('.')[0]);
+if (major < 20) {
+  process.stderr.write(`kwam-dp needs Node 20 or newer to set itself up, this is ${process.version}\n`);
+  process.exit(3);
+}
+installPackages();
+buildKernels();

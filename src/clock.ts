@@ -1,0 +1,18 @@
+/**
+ * Time enters the program here and nowhere else, so that a simulator can own it.
+ * `now` is wall time for records; `monotonic` is for durations; both in milliseconds.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+
+export interface Clock {
+  now(): number;
+  monotonic(): number;
+  /** Resolves after `ms`, rejects with the signal's reason when aborted. Does not keep the process alive. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  sleep: (ms, signal) => delay(ms, undefined, signal === undefined ? {} : { signal }),
+};
