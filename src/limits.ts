@@ -19,17 +19,60 @@ export const packBytesTarget = 32 * MIB;
 /** A record's payload; a chunk, a shard slice or a part of a manifest. */
 export const recordBytesMax = 16 * MIB;
 export const shardSliceBytes = 1 * MIB;
+/** A whole pack file. Bounds what a parser may allocate for a hostile one and keeps offsets within 32 bits. */
+export const packBytesMax = 1024 * MIB;
+/** Room for a target-sized pack of 1-byte records (32 MiB / 41 = 0.8 M); its index is then 40 MiB. */
+export const recordsPerPackMax = 1 << 20;
+/** Payloads hashed in one call of the kernel: the JOBS region holds 32768 (assembly/memory.ts). */
+export const hashJobsMax = 32768;
+/** Locations kept of one chunk that only other nodes hold: more than a repair tries, few enough to keep values small. */
+export const remoteLocationsMax = 4;
 
 /** GF(2^8) has 255 nonzero points: more shards would repeat a row of the matrix. */
 export const shardCountMax = 255;
+/** A shard is a multiple of one cache line, so that slices of neighbouring shards never share a line. */
+export const shardAlignBytes = 64;
+/** Bytes of one shard that are coded at a time; the speed at other sizes: bench/results, reed-solomon. */
+export const codingSliceBytes = 64 * KIB;
+/** Decode recipes kept per codec, one a loss pattern; at k = m = 127 a recipe has 16 KiB. */
+export const decodeRecipesMax = 32;
 
 /** One transport message. Below it the per-message cost dominates, above it buffers grow without gain. */
 export const messageBytesMax = 1 * MIB;
 /** Bytes a receiver lets one stream have in flight: at least twice 25 Gb/s × 1 ms (research: grpc-js window). */
 export const streamCreditBytes = 8 * MIB;
 
+/**
+ * Entries of one dedup index: what 4 GiB of wasm32 memory hold after the 2 MiB fixed map, at 12 bytes a slot and a load of
+ * 0.75, the least that the index has just after growing. At 64 KiB a chunk 17 TB; more needs sharding by digest prefix.
+ */
+export const dedupEntriesHighest = Math.floor(((2 ** 32 - 2 * MIB - 8) / 12) * 0.75);
+/** What a client may ask a server to keep in flight for it: bounds the memory that one stream can cost the server. */
+export const streamCreditBytesMax = 64 * MIB;
+/** HTTP/2 window of a gRPC client. Above the credit, so that our credits decide and not a hidden second limit. */
+export const connectionWindowBytes = 32 * MIB;
+/** A request and one JSON answer of a call: a pack's 2048 chunk digests in text take 140 KiB; larger answers are streamed. */
+export const callMessageBytesMax = 1 * MIB;
+/** Error text that crosses the wire; HTTP/2 trailers end at 64 KiB (Node's maxHeaderListSize). */
+export const wireErrorBytesMax = 8 * KIB;
+/** Streams that one connection may open on a server. */
+export const streamCountMax = 1024;
+
+/** SPIFFE-ID standard, section 2: whole ID and trust domain. */
+export const spiffeIdBytesMax = 2048;
+export const trustDomainBytesMax = 255;
+/** One certificate in DER, and how many from leaf to root: more is an attack on the parser, not a hierarchy. */
+export const certificateBytesMax = 16 * KIB;
+export const certificateChainMax = 5;
+
 assert(chunkBytesMinDefault < chunkBytesTargetDefault, 'min below target');
 assert(chunkBytesTargetDefault < chunkBytesMaxDefault, 'target below max');
 assert(chunkBytesMaxHighest <= recordBytesMax, 'a chunk fits a record');
 assert(shardSliceBytes <= recordBytesMax, 'a slice fits a record');
+assert(shardSliceBytes % shardAlignBytes === 0, 'slices keep the alignment of shards');
+assert(codingSliceBytes % shardAlignBytes === 0, 'coding slices keep the alignment of shards');
+assert(packBytesTarget + recordBytesMax < packBytesMax, 'a pack that overshoots by one record is valid');
 assert(streamCreditBytes >= 2 * messageBytesMax, 'credit covers two messages');
+assert(streamCreditBytes <= streamCreditBytesMax, 'the default credit is allowed');
+assert(streamCreditBytes <= connectionWindowBytes, 'one stream never fills the window');
+assert(callMessageBytesMax <= messageBytesMax, 'a call message fits a transport message');

@@ -22,6 +22,16 @@ export const INPUT_BYTES = 0x0100_0000;
 /** Every function that assembly/kernels.ts exports; each kernel's own file documents it. */
 export interface KernelExports {
   readonly memory: WebAssembly.Memory;
+  dedupReset(slots: number, limit: number, seedLow: number, seedHigh: number): number;
+  dedupSlots(): number;
+  dedupEntries(): number;
+  dedupLookup(count: number): void;
+  dedupInsert(from: number, count: number): number;
+  dedupRemove(count: number): number;
+  dedupScan(from: number, to: number): number;
+  dedupGrow(slots: number, limit: number): number;
+  /** assembly/reed-solomon.ts: outputs[r] = Σ coefficient[r][j] · inputs[j] over GF(2^8), all named in SCRATCH. */
+  rsCode(inputs: number, outputs: number, shardBytes: number): void;
 }
 
 export interface Kernels {
