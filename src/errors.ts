@@ -24,8 +24,10 @@ export type ErrorCode =
   | 'MANIFEST_SIGNATURE'
   | 'PACK_INVALID'
   | 'SELF_TEST_FAILED'
+  | 'WORKER_DIED'
   | 'SVID_INVALID'
-  | 'PROTOCOL';
+  | 'PROTOCOL'
+  | 'INTERNAL';
 
 export type ErrorContext = Readonly<Record<string, string | number | boolean | undefined>>;
 
