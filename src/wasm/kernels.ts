@@ -22,6 +22,15 @@ export const INPUT_BYTES = 0x0100_0000;
 /** Every function that assembly/kernels.ts exports; each kernel's own file documents it. */
 export interface KernelExports {
   readonly memory: WebAssembly.Memory;
+  /** assembly/chunker.ts: end offsets relative to `offset` to CUTS; returns how many. Sizes unchecked. */
+  chunkScan(
+    offset: number,
+    length: number,
+    chunkBytesMin: number,
+    chunkBytesTarget: number,
+    chunkBytesMax: number,
+    final: number,
+  ): number;
   /** assembly/sha256.ts: `count` messages named in JOBS, digests to DIGESTS in the same order. */
   sha256Jobs(count: number): void;
   /** The one streaming state of the instance: where it lies, and its size; copy it out and in to interleave streams. */
