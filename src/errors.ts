@@ -20,6 +20,8 @@ export type ErrorCode =
   | 'INDEX_FULL'
   | 'STRIPE_TOO_FEW_SHARDS'
   | 'CHUNK_DIGEST_MISMATCH'
+  | 'ENVELOPE_INVALID'
+  | 'SIGNATURE_INVALID'
   | 'MANIFEST_INVALID'
   | 'MANIFEST_SIGNATURE'
   | 'PACK_INVALID'
@@ -72,6 +74,8 @@ const EXIT_BY_CODE: Partial<Record<ErrorCode, number>> = {
   ALREADY_EXISTS: EXIT.no,
   INTEGRITY: EXIT.integrity,
   CHUNK_DIGEST_MISMATCH: EXIT.integrity,
+  ENVELOPE_INVALID: EXIT.integrity,
+  SIGNATURE_INVALID: EXIT.integrity,
   MANIFEST_INVALID: EXIT.integrity,
   MANIFEST_SIGNATURE: EXIT.integrity,
   PACK_INVALID: EXIT.integrity,

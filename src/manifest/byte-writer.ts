@@ -1,0 +1,41 @@
+/**
+ * A growing byte array for documents of unknown length.
+ * In: text and bytes, one after another. Out: one array that holds them all. Owns its buffer until `done`.
+ * Does not know JSON; text is written as UTF-8 and must be well-formed.
+ */
+import { base64TextBytes, writeBase64 } from './base64.ts';
+
+/** UTF-8 needs at most three bytes for a UTF-16 code unit. */
+const utf8BytesPerUnitMax = 3;
+
+export class ByteWriter {
+  #bytes: Uint8Array<ArrayBuffer>;
+  #at = 0;
+  readonly #utf8 = new TextEncoder();
+
+  constructor(bytesExpected: number) {
+    this.#bytes = new Uint8Array(Math.max(64, bytesExpected));
+  }
+
+  text(text: string): void {
+    this.#reserve(text.length * utf8BytesPerUnitMax);
+    this.#at += this.#utf8.encodeInto(text, this.#bytes.subarray(this.#at)).written;
+  }
+
+  base64(bytes: Uint8Array): void {
+    this.#reserve(base64TextBytes(bytes.length));
+    this.#at = writeBase64(bytes, this.#bytes, this.#at);
+  }
+
+  /** The bytes written, as a view; the writer must not be used afterwards. */
+  done(): Uint8Array<ArrayBuffer> {
+    return this.#bytes.subarray(0, this.#at);
+  }
+
+  #reserve(more: number): void {
+    if (this.#at + more <= this.#bytes.length) return;
+    const grown = new Uint8Array(Math.max(this.#at + more, Math.ceil(this.#bytes.length * 1.5)));
+    grown.set(this.#bytes.subarray(0, this.#at));
+    this.#bytes = grown;
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * Manifests under signature: what a producer publishes and what everyone else starts from.
+ * In, to sign: a Manifest and signers. Out: the envelope's bytes and the manifest's digest. In, to verify: envelope bytes and whom
+ * to trust. Out: the Manifest, only when enough trusted keys signed it and one of them speaks for its producer.
+ * Source: ARCHITECTURE.md "Manifest"; dsse.ts for the envelope.
+ * The manifest's digest is SHA-256 of the payload, not of the envelope: it stays when a signature is added.
+ */
+import { asDigest, type Digest, sameBytes, toHex } from '../digest.ts';
+import { KwamError } from '../errors.ts';
+import {
+  type Signer,
+  signEnvelope,
+  type TrustedKey,
+  type VerifiedEnvelope,
+  type VerifyOptions,
+  verifyEnvelope,
+} from './dsse.ts';
+import { type Manifest, manifestPayloadType } from './manifest.ts';
+import { parseManifest } from './manifest-reader.ts';
+import { encodeManifest } from './manifest-writer.ts';
+
+export interface SignedManifest {
+  readonly envelope: Uint8Array;
+  readonly digest: Digest;
+}
+
+export interface VerifiedManifest {
+  readonly manifest: Manifest;
+  readonly digest: Digest;
+  readonly acceptedKeys: readonly TrustedKey[];
+}
+
+export interface ManifestTrust extends Omit<VerifyOptions, 'payloadTypes'> {
+  /** The digest that the caller expects, for example from the control store. */
+  readonly digest?: Uint8Array;
+}
+
+export async function manifestDigest(payload: Uint8Array): Promise<Digest> {
+  return asDigest(new Uint8Array(await crypto.subtle.digest('SHA-256', payload as Uint8Array<ArrayBuffer>)));
+}
+
+export async function signManifest(manifest: Manifest, signers: readonly Signer[]): Promise<SignedManifest> {
+  const payload = encodeManifest(manifest);
+  const envelope = await signEnvelope(manifestPayloadType, payload, signers);
+  return { envelope, digest: await manifestDigest(payload) };
+}
+
+async function opened(envelope: Uint8Array, trust: ManifestTrust): Promise<VerifiedEnvelope> {
+  try {
+    return await verifyEnvelope(envelope, { ...trust, payloadTypes: [manifestPayloadType] });
+  } catch (cause) {
+    if (!(cause instanceof KwamError) || cause.code !== 'SIGNATURE_INVALID') throw cause;
+    throw new KwamError('MANIFEST_SIGNATURE', `manifest: ${cause.message}`, {
+      cause,
+      context: cause.context,
+    });
+  }
+}
+
+function speaksFor(key: TrustedKey, manifest: Manifest): boolean {
+  const created = Date.parse(manifest.createdAt);
+  const early = key.notBefore !== undefined && created < key.notBefore.getTime();
+  const late = key.notAfter !== undefined && created > key.notAfter.getTime();
+  return (key.identity ?? manifest.producer) === manifest.producer && !early && !late;
+}
+
+/** A key without identity was given by the caller for this purpose; a key with one signs for that producer only. */
+function checkProducer(manifest: Manifest, keys: readonly TrustedKey[]): void {
+  if (keys.some((key) => speaksFor(key, manifest))) return;
+  const signers = keys.map((key) => key.identity).join(', ');
+  throw new KwamError(
+    'MANIFEST_SIGNATURE',
+    `manifest ${JSON.stringify(manifest.name)}: expected a signature that its producer ${manifest.producer} could make at ` +
+      `${manifest.createdAt}, got one by ${signers}; it was signed by someone else or outside the certificate's time`,
+    { context: { producer: manifest.producer, signers } },
+  );
+}
+
+async function checkDigest(payload: Uint8Array, expected: Uint8Array | undefined): Promise<Digest> {
+  const digest = await manifestDigest(payload);
+  if (expected === undefined || sameBytes(digest, expected)) return digest;
+  throw new KwamError(
+    'MANIFEST_SIGNATURE',
+    `expected the manifest ${toHex(expected)}, got ${toHex(digest)}: another one, though well signed`,
+    { context: { expected: toHex(expected), actual: toHex(digest) } },
+  );
+}
+
+/** @throws KwamError ENVELOPE_INVALID, MANIFEST_SIGNATURE, MANIFEST_INVALID, LIMIT_EXCEEDED. */
+export async function verifySignedManifest(
+  envelope: Uint8Array,
+  trust: ManifestTrust,
+): Promise<VerifiedManifest> {
+  const { payload, acceptedKeys } = await opened(envelope, trust);
+  const digest = await checkDigest(payload, trust.digest);
+  const manifest = parseManifest(payload);
+  checkProducer(manifest, acceptedKeys);
+  return { manifest, digest, acceptedKeys };
+}
