@@ -19,8 +19,17 @@ for (let i = 0, power = 1; i < GROUP_ORDER; i++) {
   if (power > 255) power ^= POLYNOMIAL;
 }
 
+/** Row a holds a · 0 … a · 255: a matrix row is scaled by one look-up an element. */
+const PRODUCTS = Array.from({ length: 256 }, (_, a) =>
+  Uint8Array.from({ length: 256 }, (_, b) => (a === 0 || b === 0 ? 0 : EXP[LOG[a]! + LOG[b]!]!)),
+);
+
+export function productsOf(a: number): Uint8Array {
+  return PRODUCTS[a]!;
+}
+
 export function multiply(a: number, b: number): number {
-  return a === 0 || b === 0 ? 0 : EXP[LOG[a]! + LOG[b]!]!;
+  return PRODUCTS[a]![b]!;
 }
 
 export function inverse(a: number): number {

@@ -6,7 +6,7 @@
  */
 import { assert } from '../errors.ts';
 import type { ErasureScheme } from '../plan.ts';
-import { inverse, multiply, power } from './galois.ts';
+import { inverse, power, productsOf } from './galois.ts';
 
 export interface Matrix {
   readonly rows: number;
@@ -42,11 +42,13 @@ export function selectRows(matrix: Matrix, rows: readonly number[]): Matrix {
 /** target += factor · source */
 function addScaledRow(target: Uint8Array, source: Uint8Array, factor: number): void {
   if (factor === 0) return;
-  for (let i = 0; i < target.length; i++) target[i]! ^= multiply(factor, source[i]!);
+  const products = productsOf(factor);
+  for (let i = 0; i < target.length; i++) target[i]! ^= products[source[i]!]!;
 }
 
 function scaleRow(row: Uint8Array, factor: number): void {
-  for (let i = 0; i < row.length; i++) row[i] = multiply(factor, row[i]!);
+  const products = productsOf(factor);
+  for (let i = 0; i < row.length; i++) row[i] = products[row[i]!]!;
 }
 
 export function product(a: Matrix, b: Matrix): Matrix {

@@ -1,0 +1,82 @@
+/**
+ * Differential fuzz: random schemes, lengths, alignments and losses, against the slow reference, on both builds.
+ * KWAM_CAMPAIGN=1 raises the number of cases; a failure prints its seed, which replays the case (KWAM_SEED).
+ */
+import { describe, expect, it } from 'vitest';
+import { ReedSolomon } from '../../src/erasure/reed-solomon.ts';
+import type { ErasureScheme } from '../../src/plan.ts';
+import { type Random, seededRandom, systemRandom } from '../../src/random.ts';
+import { REGION } from '../../src/wasm/kernels.ts';
+import { loadKernels } from '../../src/wasm/load.ts';
+import { encodeSlowly, reconstructSlowly } from '../reference/reed-solomon.ts';
+
+const CASES = process.env['KWAM_CAMPAIGN'] === '1' ? 20_000 : 300;
+const firstSeed = Number(process.env['KWAM_SEED'] ?? systemRandom.below(2 ** 31));
+const builds = { release: loadKernels('release'), debug: loadKernels('debug') };
+
+interface Case {
+  readonly scheme: ErasureScheme;
+  readonly shardBytes: number;
+  readonly data: readonly Uint8Array[];
+  readonly present: readonly boolean[];
+}
+
+function makeCase(random: Random): Case {
+  const dataShards = 1 + random.below(random.below(8) === 0 ? 60 : 14);
+  const parityShards = 1 + random.below(random.below(8) === 0 ? 20 : 6);
+  const shardBytes = 1 + random.below(random.below(6) === 0 ? 3000 : 200);
+  const present = Array.from({ length: dataShards + parityShards }, () => true);
+  for (let losses = random.below(parityShards + 1); losses > 0; losses--) {
+    present[random.below(present.length)] = false;
+  }
+  return {
+    scheme: { dataShards, parityShards, matrix: random.below(2) === 0 ? 'vandermonde' : 'cauchy1' },
+    shardBytes,
+    data: Array.from({ length: dataShards }, () => random.fill(new Uint8Array(shardBytes))),
+    present,
+  };
+}
+
+function encodeThrough(build: keyof typeof builds, { scheme, shardBytes, data }: Case): Uint8Array[] {
+  const parity = Array.from({ length: scheme.parityShards }, () => new Uint8Array(shardBytes).fill(0x77));
+  const shards = [...data.map((shard) => shard.slice()), ...parity];
+  new ReedSolomon(builds[build], scheme).encode(shards);
+  return shards;
+}
+
+/** In place, with rubbish where shards are missing and odd gaps between the slices. */
+function reconstructPlaced(
+  build: keyof typeof builds,
+  { scheme, shardBytes, present }: Case,
+  shards: readonly Uint8Array[],
+  gapBytes: number,
+): Uint8Array[] {
+  const memory = builds[build].bytes();
+  const addresses = shards.map((_, i) => REGION.input + gapBytes + i * (shardBytes + gapBytes));
+  shards.forEach((shard, i) => {
+    memory.set(present[i] ? shard : shard.map((byte) => ~byte), addresses[i]);
+  });
+  new ReedSolomon(builds[build], scheme).reconstructInPlace(addresses, present, shardBytes);
+  return addresses.map((address) => memory.slice(address, address + shardBytes));
+}
+
+describe('Reed–Solomon against the reference', () => {
+  it(`${CASES} random stripes from seed ${firstSeed}`, () => {
+    for (let seed = firstSeed; seed < firstSeed + CASES; seed++) {
+      const random = seededRandom(seed);
+      const stripe = makeCase(random);
+      const gapBytes = random.below(70);
+      const { scheme, present, data } = stripe;
+      const expected = encodeSlowly(data, scheme.parityShards, scheme.matrix);
+      const left = expected.map((shard, i) => (present[i] ? shard : undefined));
+      expect(reconstructSlowly(left, scheme.dataShards, scheme.matrix), `reference, seed ${seed}`).toEqual(
+        expected,
+      );
+      for (const build of ['release', 'debug'] as const) {
+        expect(encodeThrough(build, stripe), `encode, ${build}, seed ${seed}`).toEqual(expected);
+        const rebuilt = reconstructPlaced(build, stripe, expected, gapBytes);
+        expect(rebuilt, `reconstruct, ${build}, seed ${seed}`).toEqual(expected);
+      }
+    }
+  });
+});
