@@ -86,6 +86,21 @@ export const entryPathBytesMax = 4096;
 /** Each signature costs one hash over the whole payload to check. */
 export const signatureCountMax = 16;
 
+/** LMDB keys end at 1978 bytes with 4 KiB pages, and the key comes with a lease or a revision in some tables. */
+export const controlKeyBytesMax = 1024;
+/** etcd's own defaults (--max-request-bytes, --max-txn-ops): what passes here passes in a fleet. */
+export const controlTransactionBytesMax = 1.5 * MIB;
+export const controlTransactionOperationsMax = 128;
+/** The change log that watchers follow. Larger: watchers may sleep longer before they need a snapshot; smaller: less disk. */
+export const controlLogEventsMax = 4096;
+export const controlLogBytesMax = 16 * MIB;
+/** How late a watcher may learn what another process did; each look costs some microseconds of a read transaction. */
+export const controlPollMs = 100;
+/** Longer than any restart of a node; a lease that never ends is a key without a lease. */
+export const controlLeaseMsMax = 3_600_000;
+/** Address space, not disk: the embedded control store grows up to this. */
+export const controlMapBytes = 4096 * MIB;
+
 assert(chunkBytesMinDefault < chunkBytesTargetDefault, 'min below target');
 assert(chunkBytesTargetDefault < chunkBytesMaxDefault, 'target below max');
 assert(chunkBytesMaxHighest <= recordBytesMax, 'a chunk fits a record');
@@ -99,3 +114,4 @@ assert(streamCreditBytes <= connectionWindowBytes, 'one stream never fills the w
 assert(callMessageBytesMax <= messageBytesMax, 'a call message fits a transport message');
 assert(manifestPartBytes <= recordBytesMax, 'a part of a manifest fits a record');
 assert(manifestChunksMax * 53 < signedPayloadBytesMax, 'the chunk table leaves room for entries');
+assert(controlTransactionBytesMax < controlLogBytesMax, 'the newest transaction stays in the log');

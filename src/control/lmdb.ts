@@ -1,0 +1,316 @@
+/**
+ * The embedded control store of one machine: one LMDB file that all node processes of the machine open at once.
+ * In: a directory and a clock. Out: a ControlStore. Formats: lmdb-records.ts.
+ * Holds: LMDB's write lock is a robust mutex, so a process killed inside a transaction leaves nothing of it and does not
+ * block the others; a transaction is on disk (fdatasync, then the synchronous meta page) before it resolves.
+ * Transactions run on the calling thread and take about one fsync: control changes are few and small.
+ * Leases end by wall time, which the processes of one machine share. Does not work on network file systems.
+ */
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { open, type RootDatabase } from 'lmdb';
+import type { Clock } from '../clock.ts';
+import { controlLogBytesMax, controlLogEventsMax, controlMapBytes, controlPollMs } from '../limits.ts';
+import type {
+  Compare,
+  ControlEntry,
+  ControlEvent,
+  ControlStore,
+  LeaseId,
+  ListOptions,
+  Operation,
+  TransactionResult,
+  WatchOptions,
+} from './control-store.ts';
+import { translated } from './lmdb-errors.ts';
+import * as records from './lmdb-records.ts';
+import { checkKey, checkLease, checkTransaction, leaseGone, storeClosed } from './requests.ts';
+import { type Change, type ChangeLog, Watchers } from './watch.ts';
+
+export interface LmdbControlStoreOptions {
+  /** Made when missing; for the cluster in D it is D/control. */
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly logEventsMax?: number;
+  readonly pollMs?: number;
+}
+
+/** Changes read at once by a watcher, rounded up to whole transactions. */
+const changesPerPage = 256;
+
+type Table = RootDatabase<Buffer, Buffer>;
+
+export class LmdbControlStore implements ControlStore, ChangeLog {
+  readonly #table: Table;
+  readonly #clock: Clock;
+  readonly #logEventsMax: number;
+  readonly #closing = new AbortController();
+  readonly #watchers: Watchers;
+
+  static open(options: LmdbControlStoreOptions): LmdbControlStore {
+    return translated(`open the control store ${options.directory}`, () => {
+      fs.mkdirSync(options.directory, { recursive: true });
+      const table: Table = open({
+        path: path.join(options.directory, 'control.mdb'),
+        encoding: 'binary',
+        keyEncoding: 'binary',
+        mapSize: controlMapBytes,
+        // Off: commit means synced, not "will be synced".
+        overlappingSync: false,
+      });
+      return new LmdbControlStore(table, options);
+    });
+  }
+
+  private constructor(table: Table, options: LmdbControlStoreOptions) {
+    this.#table = table;
+    this.#clock = options.clock;
+    this.#logEventsMax = options.logEventsMax ?? controlLogEventsMax;
+    this.#watchers = new Watchers(this, options.clock, options.pollMs ?? controlPollMs, this.#closing.signal);
+  }
+
+  async get(key: string): Promise<ControlEntry | undefined> {
+    checkKey(key);
+    return this.#read(() => this.#entry(key));
+  }
+
+  async list(prefix: string, options: ListOptions = {}): Promise<ControlEntry[]> {
+    if (prefix !== '') checkKey(prefix);
+    return this.#read(() => this.#entries(prefix, options));
+  }
+
+  async transact(compares: readonly Compare[], operations: readonly Operation[]): Promise<TransactionResult> {
+    checkTransaction(compares, operations);
+    return this.#write(() => {
+      const committed = compares.every(
+        ({ key, modRevision }) => (this.#entry(key)?.modRevision ?? 0) === modRevision,
+      );
+      if (committed) this.#apply(operations);
+      return { committed, revision: this.#meta().revision };
+    });
+  }
+
+  async grantLease(ttlMs: number): Promise<LeaseId> {
+    checkLease(ttlMs);
+    return this.#write(() => {
+      const meta = this.#meta();
+      const lease = String(meta.leasesGranted + 1) as LeaseId;
+      this.#putMeta({ ...meta, leasesGranted: meta.leasesGranted + 1 });
+      this.#putLease(lease, ttlMs);
+      return lease;
+    });
+  }
+
+  async keepAlive(lease: LeaseId): Promise<boolean> {
+    return this.#write(() => {
+      const found = this.#lease(lease);
+      if (found !== undefined) this.#putLease(lease, found.ttlMs);
+      return found !== undefined;
+    });
+  }
+
+  async revokeLease(lease: LeaseId): Promise<void> {
+    this.#write(() => this.#drop(lease));
+  }
+
+  watch(prefix: string, options: WatchOptions): AsyncIterable<ControlEvent> {
+    return this.#watchers.watch(prefix, options);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort(storeClosed());
+    await this.#table.close();
+  }
+
+  changesFrom(revision: number): { changes: Change[]; last: number } | undefined {
+    this.#dropExpired();
+    return this.#read(() => {
+      const meta = this.#meta();
+      if (revision <= meta.compactedRevision) return undefined;
+      if (revision > meta.revision) return { changes: [], last: meta.revision };
+      return this.#page(revision, meta.revision);
+    });
+  }
+
+  snapshot(prefix: string): { revision: number; entries: ControlEntry[] } {
+    this.#dropExpired();
+    return this.#read(() => ({ revision: this.#meta().revision, entries: this.#entries(prefix, {}) }));
+  }
+
+  /** One consistent view, not older than any transaction that has resolved in any process. */
+  #read<T>(look: () => T): T {
+    this.#closing.signal.throwIfAborted();
+    return translated('read the control store', () => {
+      this.#table.resetReadTxn();
+      return look();
+    });
+  }
+
+  /** All of `change` or nothing; leases that have run out go first, under a revision of their own. */
+  #write<T>(change: () => T): T {
+    this.#closing.signal.throwIfAborted();
+    const before = this.#read(() => this.#meta().revision);
+    const [result, after] = translated('write the control store', () =>
+      this.#table.transactionSync(() => {
+        for (const lease of this.#expired()) this.#drop(lease);
+        return [change(), this.#meta().revision] as const;
+      }),
+    );
+    if (after !== before) this.#watchers.ring();
+    return result;
+  }
+
+  #dropExpired(): void {
+    if (this.#read(() => this.#expired()).length > 0) this.#write(() => undefined);
+  }
+
+  #meta(): records.Meta {
+    const stored = this.#table.getBinary(records.metaKey);
+    return stored === undefined ? records.metaFirst : records.unsealMeta(stored);
+  }
+
+  #putMeta(meta: records.Meta): void {
+    this.#table.putSync(records.metaKey, records.sealMeta(meta));
+  }
+
+  /** A lease that has run out is gone, whether or not anybody has removed it yet. */
+  #lease(lease: LeaseId): records.LeaseRecord | undefined {
+    const tableKey = records.leaseKey(lease);
+    const stored = this.#table.getBinary(tableKey);
+    if (stored === undefined) return undefined;
+    const record = records.unsealLease(tableKey, stored);
+    return record.deadlineMs <= this.#clock.now() ? undefined : record;
+  }
+
+  #putLease(lease: LeaseId, ttlMs: number): void {
+    const record = { ttlMs, deadlineMs: this.#clock.now() + ttlMs };
+    this.#table.putSync(records.leaseKey(lease), records.sealLease(lease, record));
+  }
+
+  #expired(): LeaseId[] {
+    const start = Buffer.from('l');
+    const leases: LeaseId[] = [];
+    for (const { key } of this.#table.getRange({ start, end: records.afterPrefix(start) })) {
+      const lease = records.leaseOfKey(key);
+      if (this.#lease(lease) === undefined) leases.push(lease);
+    }
+    return leases;
+  }
+
+  #live(key: string, stored: Buffer): ControlEntry | undefined {
+    const entry = records.unsealEntry(key, stored);
+    return entry.lease === undefined || this.#lease(entry.lease) !== undefined ? entry : undefined;
+  }
+
+  #entry(key: string): ControlEntry | undefined {
+    const stored = this.#table.getBinary(records.entryKey(key));
+    return stored === undefined ? undefined : this.#live(key, stored);
+  }
+
+  #entries(prefix: string, { after, limit }: ListOptions): ControlEntry[] {
+    const first = records.entryKey(prefix);
+    const resume = after === undefined ? first : records.entryKey(after);
+    const start = Buffer.compare(resume, first) > 0 ? resume : first;
+    const entries: ControlEntry[] = [];
+    for (const { key, value } of this.#table.getRange({ start, end: records.afterPrefix(first) })) {
+      if (entries.length === limit) break;
+      const name = key.toString('utf8', 1);
+      const entry = name === after ? undefined : this.#live(name, value);
+      if (entry !== undefined) entries.push(entry);
+    }
+    return entries;
+  }
+
+  #drop(lease: LeaseId): void {
+    if (!this.#table.removeSync(records.leaseKey(lease))) return;
+    const start = records.leasedKey(lease, '');
+    const keys = [...this.#table.getKeys({ start, end: records.afterPrefix(start) })].map(
+      records.keyOfLeased,
+    );
+    this.#change(keys.map((key) => ({ kind: 'delete', key })));
+  }
+
+  #apply(operations: readonly Operation[]): void {
+    for (const operation of operations) {
+      const lease = operation.kind === 'put' ? operation.lease : undefined;
+      if (lease !== undefined && this.#lease(lease) === undefined) throw leaseGone(lease);
+    }
+    this.#change(operations);
+  }
+
+  #change(operations: readonly Operation[]): void {
+    const meta = this.#meta();
+    const revision = meta.revision + 1;
+    let { logEvents, logBytes } = meta;
+    let index = 0;
+    for (const operation of operations) {
+      const change = this.#perform(operation, revision);
+      if (change === undefined) continue;
+      const tableKey = records.changeKey(revision, index++);
+      const sealed = records.sealChange(tableKey, change);
+      this.#table.putSync(tableKey, sealed);
+      logEvents++;
+      logBytes += sealed.length;
+    }
+    if (index > 0) this.#putMeta(this.#compacted({ ...meta, revision, logEvents, logBytes }));
+  }
+
+  #perform(operation: Operation, revision: number): Change | undefined {
+    const { key } = operation;
+    const stored = this.#table.getBinary(records.entryKey(key));
+    const old = stored === undefined ? undefined : records.unsealEntry(key, stored);
+    if (old?.lease !== undefined) this.#table.removeSync(records.leasedKey(old.lease, key));
+    if (operation.kind === 'delete') {
+      return this.#table.removeSync(records.entryKey(key)) ? { kind: 'delete', revision, key } : undefined;
+    }
+    const { value, lease } = operation;
+    const createRevision = old?.createRevision ?? revision;
+    const entry: ControlEntry = {
+      key,
+      value,
+      createRevision,
+      modRevision: revision,
+      ...(lease && { lease }),
+    };
+    this.#table.putSync(records.entryKey(key), records.sealEntry(entry));
+    if (lease !== undefined) {
+      const tableKey = records.leasedKey(lease, key);
+      this.#table.putSync(tableKey, records.seal(tableKey));
+    }
+    return { kind: 'put', revision, entry };
+  }
+
+  /** Forgets the oldest whole transactions until the log is within its bounds. */
+  #compacted(meta: records.Meta): records.Meta {
+    let { logEvents, logBytes, compactedRevision } = meta;
+    const doomed: Buffer[] = [];
+    if (logEvents > this.#logEventsMax || logBytes > controlLogBytesMax) {
+      const start = Buffer.from('c');
+      for (const { key, value } of this.#table.getRange({ start, end: records.afterPrefix(start) })) {
+        const revision = records.revisionOfChange(key);
+        const within = logEvents <= this.#logEventsMax && logBytes <= controlLogBytesMax;
+        if (within && revision !== compactedRevision) break;
+        doomed.push(Buffer.from(key));
+        compactedRevision = revision;
+        logEvents--;
+        logBytes -= value.length;
+      }
+    }
+    for (const key of doomed) this.#table.removeSync(key);
+    return { ...meta, logEvents, logBytes, compactedRevision };
+  }
+
+  #page(revision: number, newest: number): { changes: Change[]; last: number } {
+    const changes: Change[] = [];
+    const range = { start: records.changeKey(revision, 0), end: Buffer.from('d') };
+    for (const { key, value } of this.#table.getRange(range)) {
+      const last = changes.at(-1)?.revision;
+      if (last !== undefined && changes.length >= changesPerPage && records.revisionOfChange(key) !== last) {
+        return { changes, last };
+      }
+      changes.push(records.unsealChange(Buffer.from(key), value));
+    }
+    return { changes, last: newest };
+  }
+}
