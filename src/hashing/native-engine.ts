@@ -21,7 +21,8 @@ export function nativeEngine(memory: LinearMemory): HashEngine {
         const text = hash('sha256', bytes.subarray(from, from + runs[2 * run + 1]!), 'binary');
         digests.write(text, run * DIGEST_BYTES, 'latin1');
       }
-      return digests.subarray(0, count * DIGEST_BYTES);
+      // Not a Buffer: its slice() is a view, and a caller's copy would change with the next call.
+      return new Uint8Array(digests.buffer, digests.byteOffset, count * DIGEST_BYTES);
     },
   };
 }

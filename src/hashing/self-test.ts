@@ -3,8 +3,8 @@
  * become faulty is found by them. Six messages of unequal lengths together (all four lanes, refills, a lone last one),
  * then each alone, and for kernels the stream in odd pieces. Well under 2 ms. Restores the memory that it borrows, but
  * overwrites the engine's result (for kernels: JOBS and DIGESTS). Browser-safe.
- * Source: "abc", 448 bits and 896 bits of NIST's example values for FIPS 180-4, and the empty message of CAVP; the
- * two others are sequences of bytes i·167 + 13 mod 256, their digests from OpenSSL.
+ * Source: "abc" and 448 bits, NIST's example values for FIPS 180-4; the empty message, CAVP. Digests of the others, which
+ * are the 896-bit example of SHA-512 and sequences of bytes i·167 + 13 mod 256, are OpenSSL's.
  */
 import { toHex } from '../digest.ts';
 import { KwamError } from '../errors.ts';
