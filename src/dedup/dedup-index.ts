@@ -17,6 +17,13 @@ export const ABSENT = 0xffff_ffff;
 /** 96 KiB: small enough to stay in the L2 cache while a store is small. */
 const SLOTS_INITIAL = 8192;
 const SLOT_BYTES = 12;
+/**
+ * Slots behind the last home, for the run that ends there: longer than 256 with probability below 1e-20 at load 0.88. The tail
+ * doubles when it overflows all the same, which takes keys made to collide.
+ */
+const TAIL_SLOTS_INITIAL = 256;
+/** Any number will do (first digits of π); not 0, so that the one prefix that shares a key is not the all-zero one. */
+const SEED_DEFAULT = 0x3141_5926_5358_9793n;
 /** Above it runs get long; below 0.75 just after growing an entry would cost more than 16 bytes. */
 const LOAD_MAX = 0.85;
 /** 0.85 / 1.125 = 0.756 ≥ 12/16. Every entry is moved 9 times in all while the table grows, in address order. */
@@ -25,7 +32,7 @@ const GROWTH = 1.125;
 export interface DedupIndexOptions {
   /** The most entries; up to dedupEntriesHighest. */
   readonly entriesMax: number;
-  /** 64 bits mixed into the keys, so that nobody can choose data whose keys crowd together. Same seed, same table. */
+  /** 64 bits mixed into the keys; drawn at random, nobody can choose data whose keys crowd together. Same seed, same table. */
   readonly seed?: bigint;
 }
 
@@ -39,6 +46,7 @@ export class DedupIndex {
   readonly entriesMax: number;
   readonly #kernels: Kernels;
   readonly #exports: KernelExports;
+  #tail = TAIL_SLOTS_INITIAL;
 
   /** Takes over the instance: nothing else may use `kernels` while the index lives. */
   constructor(kernels: Kernels, options: DedupIndexOptions) {
@@ -53,9 +61,10 @@ export class DedupIndex {
     this.entriesMax = Math.floor(options.entriesMax);
     this.#kernels = kernels;
     this.#exports = kernels.exports;
-    const seed = BigInt.asUintN(64, options.seed ?? 0n);
+    const seed = BigInt.asUintN(64, options.seed ?? SEED_DEFAULT);
+    const limit = this.#limitAt(SLOTS_INITIAL, this.#tail);
     const [low, high] = [Number(seed & 0xffff_ffffn), Number(seed >> 32n)];
-    if (!this.#exports.dedupReset(SLOTS_INITIAL, this.#limitAt(SLOTS_INITIAL), low, high)) {
+    if (!this.#exports.dedupReset(SLOTS_INITIAL, this.#tail, limit, low, high)) {
       throw new KwamError('ENVIRONMENT', 'expected 96 KiB of memory for an empty dedup index, got none');
     }
   }
@@ -132,8 +141,8 @@ export class DedupIndex {
     return this.#exports.dedupSlots() >>> 0;
   }
 
-  #limitAt(slots: number): number {
-    return Math.min(this.entriesMax, Math.floor(slots * LOAD_MAX));
+  #limitAt(slots: number, tail: number): number {
+    return Math.min(this.entriesMax, Math.floor((slots - tail + TAIL_SLOTS_INITIAL) * LOAD_MAX));
   }
 
   #values(count: number): Uint32Array {
@@ -150,15 +159,21 @@ export class DedupIndex {
     }
   }
 
-  /** The next size whose last run also finds its place; more than one step is due only for keys made to collide. */
+  /** One step: an eighth more slots when the load is reached; a longer tail when keys crowd past the last home. */
   #grow(inserted: number): void {
     if (this.size >= this.entriesMax) throw this.#full('its limit', inserted);
-    for (let slots = nextSlots(this.#slots); ; slots = nextSlots(slots)) {
+    let [slots, tail] = [this.#slots, this.#tail];
+    let crowded = this.size < this.#limitAt(slots, tail);
+    if (!crowded) slots = nextSlots(slots);
+    for (; ; crowded = true) {
+      if (crowded) [slots, tail] = [slots + tail, 2 * tail];
       if (REGION.index + 8 + SLOT_BYTES * slots > 2 ** 32)
-        throw this.#full('the 4 GiB that wasm32 can address', inserted);
-      const result = this.#exports.dedupGrow(slots, this.#limitAt(slots));
-      if (result === 1) return;
-      if (result === 0) throw this.#full("this machine's free memory", inserted);
+        throw this.#full('all that wasm32 can address', inserted);
+      const result = this.#exports.dedupGrow(slots, tail, this.#limitAt(slots, tail));
+      if (result === 0) throw this.#full('the end of the memory that it can get', inserted);
+      if (result !== 1) continue;
+      this.#tail = tail;
+      return;
     }
   }
 

@@ -40,14 +40,14 @@ export interface KernelExports {
   sha256Update(pointer: number, bytes: number): void;
   /** Digest to DIGESTS[0]. */
   sha256Final(): void;
-  dedupReset(slots: number, limit: number, seedLow: number, seedHigh: number): number;
+  dedupReset(slots: number, tail: number, limit: number, seedLow: number, seedHigh: number): number;
   dedupSlots(): number;
   dedupEntries(): number;
   dedupLookup(count: number): void;
   dedupInsert(from: number, count: number): number;
   dedupRemove(count: number): number;
   dedupScan(from: number, to: number): number;
-  dedupGrow(slots: number, limit: number): number;
+  dedupGrow(slots: number, tail: number, limit: number): number;
   /** assembly/reed-solomon.ts: outputs[r] = Σ coefficient[r][j] · inputs[j] over GF(2^8), all named in SCRATCH. */
   rsCode(inputs: number, outputs: number, shardBytes: number): void;
 }
