@@ -22,7 +22,7 @@ export interface Recipe {
   readonly coefficients: Uint8Array;
 }
 
-export function assertScheme(scheme: ErasureScheme): void {
+function assertScheme(scheme: ErasureScheme): void {
   const { dataShards: k, parityShards: m } = scheme;
   const whole = Number.isInteger(k) && Number.isInteger(m);
   if (whole && k >= 1 && m >= 1 && k + m <= shardCountMax) return;

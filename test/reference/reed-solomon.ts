@@ -31,7 +31,7 @@ function powerSlowly(a: number, exponent: number): number {
 }
 
 /** X with left · X = right, by elimination on the rows of both; right may have any width. */
-export function solve(left: Rows, right: Rows): Rows {
+function solve(left: Rows, right: Rows): Rows {
   const size = left.length;
   const work = left.map((row, i) => [...row, ...right[i]!]);
   for (let column = 0; column < size; column++) {
@@ -62,7 +62,7 @@ export function codingRows(k: number, m: number, matrix: 'vandermonde' | 'cauchy
   return transpose(solve(transpose(raw.slice(0, k)), transpose(raw)));
 }
 
-export function combineSlowly(rows: Rows, shards: readonly Uint8Array[]): Uint8Array[] {
+function combineSlowly(rows: Rows, shards: readonly Uint8Array[]): Uint8Array[] {
   return rows.map((row) =>
     Uint8Array.from(shards[0]!, (_, at) =>
       row.reduce((sum, coefficient, j) => sum ^ times(coefficient, shards[j]![at]!), 0),
