@@ -2,7 +2,7 @@
  * FastCDC as published, the yardstick for deduplication: slow and plain.
  * In: bytes and sizes. Out: ascending end offsets.
  * Source: Xia et al., "FastCDC", USENIX ATC 2016: gear hash, skip to min, two masks (normalisation level 1). Masks: the paper's for
- * 64 bytes to 128 KiB, continued by restic-FastCDC to 1 MiB. Gear table: the first 8 bytes of MD5(byte), as in the fastcdc crate, so
+ * 64 bytes to 128 KiB, continued by restic-FastCDC to 1 MiB. Gear table: the first 8 bytes of MD5 of 64 times the byte, as in the fastcdc crate, so
  * cuts agree with that crate's v2016 module: the byte that fires the hash begins the next chunk.
  */
 import { createHash } from 'node:crypto';
@@ -33,7 +33,7 @@ const MASKS = new Map<number, bigint>([
 ]);
 
 export const GEAR: readonly bigint[] = Array.from({ length: 256 }, (_, byte) =>
-  createHash('md5').update(Uint8Array.of(byte)).digest().readBigUInt64BE(0),
+  createHash('md5').update(new Uint8Array(64).fill(byte)).digest().readBigUInt64BE(0),
 );
 const GEAR_HIGH = Int32Array.from(GEAR, (word) => Number(BigInt.asIntN(32, word >> 32n)));
 const GEAR_LOW = Int32Array.from(GEAR, (word) => Number(BigInt.asIntN(32, word)));
