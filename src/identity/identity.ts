@@ -22,7 +22,7 @@ export interface Identity {
   /** SubjectPublicKeyInfo in DER. */
   readonly publicKeySpki: Uint8Array;
   /** ECDSA P-256 over SHA-256, r ‖ s (IEEE P1363, 64 bytes): the form that DSSE and WebCrypto use. */
-  sign(bytes: Uint8Array): Uint8Array;
+  sign(bytes: Uint8Array): Promise<Uint8Array>;
   /** The SVID check against this identity's bundle. */
   checkPeer(chain: readonly Uint8Array[], nowMs: number): SpiffeId;
 }
@@ -52,7 +52,7 @@ export function identityFromPems(pems: IdentityPems, nowMs: number): Identity {
     bundle,
     expiresAtMs: expiresAtMsOf(chain[0]!),
     publicKeySpki: new Uint8Array(publicKeySpki),
-    sign: (bytes) => new Uint8Array(sign('sha256', bytes, { key, dsaEncoding: 'ieee-p1363' })),
+    sign: async (bytes) => new Uint8Array(sign('sha256', bytes, { key, dsaEncoding: 'ieee-p1363' })),
     checkPeer: (peerChain, atMs) => checkSvid(peerChain, bundle, atMs),
   };
   // A logger or JSON.stringify that meets an identity must not print its key.
