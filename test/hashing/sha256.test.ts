@@ -244,15 +244,13 @@ describe.each(['release', 'debug'] as const)('SHA-256, %s kernels', (build) => {
 });
 
 describe('SHA-256 of half a gibibyte', () => {
-  it('is right in lanes where the bit count needs its high word', () => {
+  it('is right where the bit count needs its high word', () => {
     const kernels = loadKernels('release');
     kernels.exports.memory.grow(2 ** 29 / 65_536);
     fillInput(kernels, 19, 1_000_000);
-    const runs: Run[] = [
-      [REGION.input + 1, 2 ** 29],
-      [REGION.input + 2, 2 ** 29 - 1],
-      [REGION.input + 3, 2 ** 29 + 70],
-    ];
+    // The campaign fills all four lanes with such messages; otherwise one begins in a lane and ends alone.
+    const lengths = effort === 1 ? [2 ** 29 + 70, 100] : [2 ** 29 + 70, 2 ** 29, 2 ** 29 - 1, 2 ** 29 + 119];
+    const runs = lengths.map((length, i): Run => [REGION.input + i, length]);
     const digests = splitDigests(wasmEngine(kernels).hashRuns(flatten(runs)));
     expect(digests).toEqual(expectedOf(kernels.bytes(), runs));
   });
