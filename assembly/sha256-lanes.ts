@@ -6,10 +6,8 @@
  *
  *   LANES + 16·i:  | word i of lane 0 | of lane 1 | of lane 2 | of lane 3 |      i = 0 (a) … 7 (h)
  *
- * Sixteen rounds are unrolled and run four times: all 64 unrolled are about 3,500 instructions and measured 11 % slower,
- * because they no longer fit the decoded-instruction cache. Constants come from a splatted table (immediate constants
- * measured 5 % slower: V8 builds each in a general register first; 32-bit broadcast loads 12 % slower), and Ch and Maj
- * by xor and and (5 % faster than bitselect, which is three instructions on x86). Does not pad; SCRATCH stays untouched.
+ * Sixteen rounds are unrolled and run four times, Ch and Maj are made of xor and and, and constants come from a splatted
+ * table: each choice is the quickest of those measured in bench/results/2026-11-22-sha256-lanes.md. Does not pad.
  */
 import { ROUND_CONSTANTS } from './sha256-one';
 
