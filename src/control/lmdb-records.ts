@@ -3,8 +3,8 @@
  *
  *   m                             revision u64, leasesGranted u64, compactedRevision u64, logEvents u64, logBytes u64
  *   e key                         createRevision u64, modRevision u64, lease u64 (0 = none), value
- *   l lease u64                   ttlMs u64, deadlineMs u64 (wall time: several processes share it)
- *   k lease u64, key              nothing: which keys a lease holds
+ *   l lease u64                   ttlMs u64, deadlineMs u64 (wall time: several processes share it), then each key that
+ *                                 the lease holds as keyBytes u32, key
  *   c revision u64, index u32     kind u8 (1 put, 2 delete), createRevision u64, lease u64, keyBytes u32, key, value
  *
  * Integers inside keys are big-endian, so that they sort; inside values little-endian, as in all our formats. Every value
@@ -19,6 +19,7 @@ import type { Change } from './watch.ts';
 const version = 1;
 const checkBytes = 16;
 const sealBytes = 1 + checkBytes;
+const leaseHeadBytes = 16;
 const entryHeadBytes = 24;
 const changeHeadBytes = 21;
 const kindPut = 1;
@@ -35,6 +36,7 @@ export interface Meta {
 export interface LeaseRecord {
   readonly ttlMs: number;
   readonly deadlineMs: number;
+  readonly keys: readonly string[];
 }
 
 export const metaFirst: Meta = {
@@ -75,14 +77,6 @@ export function leaseKey(lease: LeaseId): Buffer {
 
 export function leaseOfKey(tableKey: Buffer): LeaseId {
   return String(tableKey.readBigUInt64BE(1)) as LeaseId;
-}
-
-export function leasedKey(lease: LeaseId, key: string): Buffer {
-  return Buffer.concat([Buffer.from('k'), u64be(Number(lease)), Buffer.from(key)]);
-}
-
-export function keyOfLeased(tableKey: Buffer): string {
-  return tableKey.toString('utf8', 9);
 }
 
 export function changeKey(revision: number, index: number): Buffer {
@@ -152,12 +146,24 @@ export function unsealMeta(stored: Buffer): Meta {
 }
 
 export function sealLease(lease: LeaseId, record: LeaseRecord): Buffer {
-  return seal(leaseKey(lease), u64s(record.ttlMs, Math.ceil(record.deadlineMs)));
+  const keys = record.keys.flatMap((key) => {
+    const bytes = Buffer.from(key);
+    const head = Buffer.alloc(4);
+    head.writeUInt32LE(bytes.length);
+    return [head, bytes];
+  });
+  return seal(leaseKey(lease), u64s(record.ttlMs, Math.ceil(record.deadlineMs)), ...keys);
 }
 
-export function unsealLease(tableKey: Buffer, stored: Buffer): LeaseRecord {
-  const rest = unseal(tableKey, stored, 16);
-  return { ttlMs: u64At(rest, 0), deadlineMs: u64At(rest, 8) };
+export function unsealLease(lease: LeaseId, stored: Buffer): LeaseRecord {
+  const rest = unseal(leaseKey(lease), stored, leaseHeadBytes);
+  const keys: string[] = [];
+  for (let at = leaseHeadBytes; at < rest.length; ) {
+    const end = at + 4 + rest.readUInt32LE(at);
+    keys.push(rest.toString('utf8', at + 4, end));
+    at = end;
+  }
+  return { ttlMs: u64At(rest, 0), deadlineMs: u64At(rest, 8), keys };
 }
 
 export function sealEntry(entry: ControlEntry): Buffer {

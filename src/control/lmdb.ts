@@ -3,6 +3,7 @@
  * In: a directory and a clock. Out: a ControlStore. Formats: lmdb-records.ts.
  * Holds: LMDB's write lock is a robust mutex, so a process killed inside a transaction leaves nothing of it and does not
  * block the others; a transaction is on disk (fdatasync, then the synchronous meta page) before it resolves.
+ * Only transactionSync is used: with lmdb 3.5.6 the callback of an asynchronous transaction never ran (seen on Node 24).
  * Transactions run on the calling thread and take about one fsync: control changes are few and small.
  * Leases end by wall time, which the processes of one machine share. Does not work on network file systems.
  */
@@ -23,6 +24,7 @@ import type {
   WatchOptions,
 } from './control-store.ts';
 import { translated } from './lmdb-errors.ts';
+import { inspectLmdbFile } from './lmdb-file.ts';
 import * as records from './lmdb-records.ts';
 import { checkKey, checkLease, checkTransaction, leaseGone, storeClosed } from './requests.ts';
 import { type Change, type ChangeLog, Watchers } from './watch.ts';
@@ -50,8 +52,11 @@ export class LmdbControlStore implements ControlStore, ChangeLog {
   static open(options: LmdbControlStoreOptions): LmdbControlStore {
     return translated(`open the control store ${options.directory}`, () => {
       fs.mkdirSync(options.directory, { recursive: true });
+      fs.accessSync(options.directory, fs.constants.R_OK | fs.constants.W_OK);
+      const file = path.join(options.directory, 'control.mdb');
+      inspectLmdbFile(file);
       const table: Table = open({
-        path: path.join(options.directory, 'control.mdb'),
+        path: file,
         encoding: 'binary',
         keyEncoding: 'binary',
         mapSize: controlMapBytes,
@@ -96,7 +101,7 @@ export class LmdbControlStore implements ControlStore, ChangeLog {
       const meta = this.#meta();
       const lease = String(meta.leasesGranted + 1) as LeaseId;
       this.#putMeta({ ...meta, leasesGranted: meta.leasesGranted + 1 });
-      this.#putLease(lease, ttlMs);
+      this.#putLease(lease, { ttlMs, deadlineMs: this.#clock.now() + ttlMs, keys: [] });
       return lease;
     });
   }
@@ -104,7 +109,8 @@ export class LmdbControlStore implements ControlStore, ChangeLog {
   async keepAlive(lease: LeaseId): Promise<boolean> {
     return this.#write(() => {
       const found = this.#lease(lease);
-      if (found !== undefined) this.#putLease(lease, found.ttlMs);
+      if (found !== undefined)
+        this.#putLease(lease, { ...found, deadlineMs: this.#clock.now() + found.ttlMs });
       return found !== undefined;
     });
   }
@@ -147,13 +153,12 @@ export class LmdbControlStore implements ControlStore, ChangeLog {
     });
   }
 
-  /** All of `change` or nothing; leases that have run out go first, under a revision of their own. */
+  /** All of `change` or nothing; leases that have run out go first, under revisions of their own. */
   #write<T>(change: () => T): T {
-    this.#closing.signal.throwIfAborted();
-    const before = this.#read(() => this.#meta().revision);
+    const [expired, before] = this.#read(() => [this.#expired(), this.#meta().revision] as const);
     const [result, after] = translated('write the control store', () =>
       this.#table.transactionSync(() => {
-        for (const lease of this.#expired()) this.#drop(lease);
+        for (const lease of expired) if (this.#lease(lease) === undefined) this.#drop(lease);
         return [change(), this.#meta().revision] as const;
       }),
     );
@@ -174,17 +179,18 @@ export class LmdbControlStore implements ControlStore, ChangeLog {
     this.#table.putSync(records.metaKey, records.sealMeta(meta));
   }
 
-  /** A lease that has run out is gone, whether or not anybody has removed it yet. */
-  #lease(lease: LeaseId): records.LeaseRecord | undefined {
-    const tableKey = records.leaseKey(lease);
-    const stored = this.#table.getBinary(tableKey);
-    if (stored === undefined) return undefined;
-    const record = records.unsealLease(tableKey, stored);
-    return record.deadlineMs <= this.#clock.now() ? undefined : record;
+  #storedLease(lease: LeaseId): records.LeaseRecord | undefined {
+    const stored = this.#table.getBinary(records.leaseKey(lease));
+    return stored === undefined ? undefined : records.unsealLease(lease, stored);
   }
 
-  #putLease(lease: LeaseId, ttlMs: number): void {
-    const record = { ttlMs, deadlineMs: this.#clock.now() + ttlMs };
+  /** A lease that has run out is gone, whether or not anybody has removed it yet. */
+  #lease(lease: LeaseId): records.LeaseRecord | undefined {
+    const record = this.#storedLease(lease);
+    return record === undefined || record.deadlineMs <= this.#clock.now() ? undefined : record;
+  }
+
+  #putLease(lease: LeaseId, record: records.LeaseRecord): void {
     this.#table.putSync(records.leaseKey(lease), records.sealLease(lease, record));
   }
 
@@ -223,12 +229,18 @@ export class LmdbControlStore implements ControlStore, ChangeLog {
   }
 
   #drop(lease: LeaseId): void {
-    if (!this.#table.removeSync(records.leaseKey(lease))) return;
-    const start = records.leasedKey(lease, '');
-    const keys = [...this.#table.getKeys({ start, end: records.afterPrefix(start) })].map(
-      records.keyOfLeased,
-    );
-    this.#change(keys.map((key) => ({ kind: 'delete', key })));
+    const record = this.#storedLease(lease);
+    if (record === undefined) return;
+    this.#change(record.keys.map((key) => ({ kind: 'delete', key })));
+    this.#table.removeSync(records.leaseKey(lease));
+  }
+
+  #moveKey(key: string, from: LeaseId | undefined, to: LeaseId | undefined): void {
+    if (from === to) return;
+    const old = from && this.#storedLease(from);
+    if (old) this.#putLease(from, { ...old, keys: old.keys.filter((held) => held !== key) });
+    const next = to && this.#storedLease(to);
+    if (next) this.#putLease(to, { ...next, keys: [...next.keys, key] });
   }
 
   #apply(operations: readonly Operation[]): void {
@@ -258,46 +270,40 @@ export class LmdbControlStore implements ControlStore, ChangeLog {
 
   #perform(operation: Operation, revision: number): Change | undefined {
     const { key } = operation;
-    const stored = this.#table.getBinary(records.entryKey(key));
+    const tableKey = records.entryKey(key);
+    const stored = this.#table.getBinary(tableKey);
     const old = stored === undefined ? undefined : records.unsealEntry(key, stored);
-    if (old?.lease !== undefined) this.#table.removeSync(records.leasedKey(old.lease, key));
+    const lease = operation.kind === 'put' ? operation.lease : undefined;
+    this.#moveKey(key, old?.lease, lease);
     if (operation.kind === 'delete') {
-      return this.#table.removeSync(records.entryKey(key)) ? { kind: 'delete', revision, key } : undefined;
+      return this.#table.removeSync(tableKey) ? { kind: 'delete', revision, key } : undefined;
     }
-    const { value, lease } = operation;
-    const createRevision = old?.createRevision ?? revision;
     const entry: ControlEntry = {
       key,
-      value,
-      createRevision,
+      value: operation.value,
+      createRevision: old?.createRevision ?? revision,
       modRevision: revision,
       ...(lease && { lease }),
     };
-    this.#table.putSync(records.entryKey(key), records.sealEntry(entry));
-    if (lease !== undefined) {
-      const tableKey = records.leasedKey(lease, key);
-      this.#table.putSync(tableKey, records.seal(tableKey));
-    }
+    this.#table.putSync(tableKey, records.sealEntry(entry));
     return { kind: 'put', revision, entry };
   }
 
   /** Forgets the oldest whole transactions until the log is within its bounds. */
   #compacted(meta: records.Meta): records.Meta {
     let { logEvents, logBytes, compactedRevision } = meta;
-    const doomed: Buffer[] = [];
-    if (logEvents > this.#logEventsMax || logBytes > controlLogBytesMax) {
-      const start = Buffer.from('c');
-      for (const { key, value } of this.#table.getRange({ start, end: records.afterPrefix(start) })) {
-        const revision = records.revisionOfChange(key);
-        const within = logEvents <= this.#logEventsMax && logBytes <= controlLogBytesMax;
-        if (within && revision !== compactedRevision) break;
-        doomed.push(Buffer.from(key));
-        compactedRevision = revision;
+    while (logEvents > this.#logEventsMax || logBytes > controlLogBytesMax) {
+      compactedRevision++;
+      for (let index = 0; ; index++) {
+        const key = records.changeKey(compactedRevision, index);
+        const stored = this.#table.getBinary(key);
+        if (stored === undefined) break;
+        this.#table.removeSync(key);
         logEvents--;
-        logBytes -= value.length;
+        logBytes -= stored.length;
       }
+      if (compactedRevision > meta.revision) throw records.damaged('a change log shorter than its count');
     }
-    for (const key of doomed) this.#table.removeSync(key);
     return { ...meta, logEvents, logBytes, compactedRevision };
   }
 

@@ -1,0 +1,97 @@
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/clock.ts';
+import { LmdbControlStore } from '../../src/control/lmdb.ts';
+import { controlStoreSuite } from '../suites/control-store.suite.ts';
+
+const temporary = () => fs.mkdtempSync(path.join(os.tmpdir(), 'kwam-control-'));
+
+controlStoreSuite('lmdb', (options) => {
+  const directory = temporary();
+  const opened: LmdbControlStore[] = [];
+  return {
+    open() {
+      const store = LmdbControlStore.open({ ...options, directory });
+      opened.push(store);
+      return store;
+    },
+    async dispose() {
+      for (const store of opened) await store.close();
+      fs.rmSync(directory, { recursive: true });
+    },
+  };
+});
+
+describe('the lmdb control store on disk', () => {
+  let directory: string;
+  const open = () => LmdbControlStore.open({ directory, clock: systemClock });
+  const put = (key: string, value: string) =>
+    ({ kind: 'put', key, value: new TextEncoder().encode(value) }) as const;
+  beforeEach(() => {
+    directory = temporary();
+  });
+  afterEach(() => fs.rmSync(directory, { recursive: true }));
+
+  it('is the same after reopening: entries, revisions, leases and the change log', async () => {
+    const before = open();
+    const lease = await before.grantLease(60_000);
+    const { revision } = await before.transact([], [put('a', '1'), { ...put('b', '2'), lease }]);
+    const entries = await before.list('');
+    await before.close();
+    const after = open();
+    expect(await after.list('')).toEqual(entries);
+    expect(await after.transact([], [])).toEqual({ committed: true, revision });
+    expect(await after.keepAlive(lease)).toBe(true);
+    const ending = new AbortController();
+    const keys: string[] = [];
+    for await (const event of after.watch('', { fromRevision: revision, signal: ending.signal })) {
+      if (event.kind === 'put') keys.push(event.entry.key);
+      if (keys.length === 2) ending.abort();
+    }
+    expect(keys).toEqual(['a', 'b']);
+    await after.close();
+  });
+
+  it('reports a value that rotted on disk as INTEGRITY and says what to do', async () => {
+    const marker = 'a value that is easy to find on the disk';
+    const before = open();
+    await before.transact([], [put('victim', marker), put('healthy', 'untouched')]);
+    await before.close();
+    const file = path.join(directory, 'control.mdb');
+    const bytes = fs.readFileSync(file);
+    for (let at = bytes.indexOf(marker); at !== -1; at = bytes.indexOf(marker, at + 1)) bytes[at]! ^= 1;
+    fs.writeFileSync(file, bytes);
+    const after = open();
+    await expect(after.get('victim')).rejects.toMatchObject({
+      code: 'INTEGRITY',
+      message: expect.stringContaining('put back a copy'),
+    });
+    expect(await after.get('healthy')).toBeDefined();
+    await after.close();
+  });
+
+  it('refuses a file that is no control store as INTEGRITY', () => {
+    fs.writeFileSync(path.join(directory, 'control.mdb'), 'not a database '.repeat(4096));
+    expect(open).toThrowError(expect.objectContaining({ code: 'INTEGRITY' }));
+  });
+
+  it('refuses a file that was cut off as INTEGRITY', async () => {
+    const before = open();
+    for (let i = 0; i < 200; i++) await before.transact([], [put(`key ${i}`, 'x'.repeat(500))]);
+    await before.close();
+    const file = path.join(directory, 'control.mdb');
+    for (const bytes of [8192, 8191, 10]) {
+      fs.truncateSync(file, bytes);
+      expect(open).toThrowError(expect.objectContaining({ code: 'INTEGRITY' }));
+    }
+  });
+
+  it('says so when its folder cannot be made', () => {
+    fs.writeFileSync(path.join(directory, 'file'), '');
+    expect(() =>
+      LmdbControlStore.open({ directory: path.join(directory, 'file', 'control'), clock: systemClock }),
+    ).toThrowError(expect.objectContaining({ code: 'UNAVAILABLE' }));
+  });
+});
