@@ -6,19 +6,19 @@
  * race against retirement or quarantine (NOT_FOUND), locate again.
  * Lives on the node's main thread. Does not read payloads, schedule scrubs or talk to other nodes.
  */
-import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { type Clock, systemClock } from '../clock.ts';
 import { type Digest, type DigestHex, toHex } from '../digest.ts';
 import { assert, KwamError } from '../errors.ts';
 import { type FileSystem, nodeFileSystem } from '../filesystem.ts';
-import { remoteLocationsMax } from '../limits.ts';
 import { systemRandom } from '../random.ts';
-import { ChunkIndex, type PackInfo, type PackState, type Place } from './chunk-index.ts';
-import { breakSeal, discardIndex, inspectIndex, sealIndex } from './index-seal.ts';
+import { ChunkPlaces, type Location } from './chunk-places.ts';
+import { breakSeal, discardIndex, type IndexState, inspectIndex, sealIndex } from './index-seal.ts';
+import { IndexTables, type PackInfo, type PackState } from './index-tables.ts';
 import { evidencePath, layoutOf, makeLayout, packPath, type StoreLayout } from './layout.ts';
 import { getNote, putNote } from './notes.ts';
-import { type PackHeader, type PackRecord, parsePackHeader, RECORD_TYPE } from './pack-format.ts';
+import { type PackHeader, type PackRecord, parsePackHeader } from './pack-format.ts';
 import { openPack, type PackContents } from './pack-reader.ts';
+import { PackTable } from './pack-table.ts';
 import { PackBuilder, recordsOfSealed, type SealedPack } from './pack-writer.ts';
 import {
   type DroppedFile,
@@ -30,22 +30,15 @@ import {
 } from './recovery.ts';
 import { acquireStoreLock, type StoreLock } from './store-lock.ts';
 
-export type { PackInfo, PackState } from './chunk-index.ts';
-
 export interface StoreOptions {
   readonly directory: string;
   readonly fileSystem?: FileSystem;
   readonly clock?: Clock;
   /** An index entry or a note did not match its checksum; it counts as missing, and the index is repaired. */
-  readonly onDamage?: (site: 'packs' | 'chunks' | 'meta' | 'note', key: string) => void;
+  readonly onDamage?: (site: DamageSite, key: string) => void;
 }
 
-export interface Location extends PackRecord {
-  readonly packId: DigestHex;
-  readonly sequence: number;
-  /** `remote`: in the cluster, not in this store. */
-  readonly state: 'present' | 'remote';
-}
+export type DamageSite = 'packs' | 'chunks' | 'meta' | 'note';
 
 export interface RecoveryReport {
   /** kept: sealed by a clean stop. created: there was none. rebuilt: from packs/, remote packs are forgotten. */
@@ -54,6 +47,8 @@ export interface RecoveryReport {
   readonly indexEvidence?: string;
   /** Files that were being written or received, never acknowledged. */
   readonly incomingDropped: readonly DroppedFile[];
+  /** Quarantines that a crash had interrupted and that are complete now. */
+  readonly quarantinesFinished: readonly DigestHex[];
   /** Packs found under packs/ that the index did not know. */
   readonly packsIndexed: readonly DigestHex[];
   /** Packs that the index knew and whose file is gone. */
@@ -75,16 +70,12 @@ export interface StoreStatistics {
   readonly damagedEntries: number;
 }
 
-/** Index entries written without letting other events in: about 10 ms. */
-const ENTRIES_PER_TURN = 1024;
-
-interface MutableReport {
-  index: RecoveryReport['index'];
-  indexEvidence?: string;
-  packsIndexed: DigestHex[];
-  packsMissing: DigestHex[];
-  packsQuarantined: { id: DigestHex; problem: string }[];
-}
+const INDEX_OUTCOME: Record<IndexState, RecoveryReport['index']> = {
+  sealed: 'kept',
+  absent: 'created',
+  unsealed: 'rebuilt',
+  damaged: 'rebuilt',
+};
 
 export class Store {
   readonly layout: StoreLayout;
@@ -92,12 +83,12 @@ export class Store {
   readonly #clock: Clock;
   readonly #onDamage: NonNullable<StoreOptions['onDamage']>;
   readonly #lock: StoreLock;
-  readonly #index: ChunkIndex;
-  readonly #packs = new Map<DigestHex, PackInfo>();
-  readonly #bySequence = new Map<number, PackInfo>();
-  #nextSequence: number;
+  readonly #index: IndexTables;
+  readonly #packs: PackTable;
+  readonly #places: ChunkPlaces;
   #damagedEntries = 0;
-  #repairNeeded = false;
+  /** The index is not what packs/ says: it stays unsealed, so that the next start rebuilds it. */
+  #indexDamaged = false;
   #writes: Promise<unknown> = Promise.resolve();
   #report!: RecoveryReport;
   #closed = false;
@@ -108,11 +99,12 @@ export class Store {
     this.#clock = options.clock ?? systemClock;
     this.#onDamage = options.onDamage ?? (() => undefined);
     this.#lock = lock;
-    this.#index = new ChunkIndex(layout.index, (table, key) => this.#damaged(table, toHex(key)));
-    this.#nextSequence = this.#index.nextSequence;
+    this.#index = new IndexTables(layout.index, (table, key) => this.#damaged(table, toHex(key)));
+    this.#packs = new PackTable(this.#index);
+    this.#places = new ChunkPlaces(this.#index, this.#packs);
   }
 
-  /** Takes the directory for this process and recovers it. The report of what was found is `recovery`. */
+  /** Takes the directory for this process and recovers it. `recovery` says what was found. */
   static async open(options: StoreOptions): Promise<Store> {
     const fileSystem = options.fileSystem ?? nodeFileSystem;
     const layout = layoutOf(options.directory);
@@ -122,10 +114,9 @@ export class Store {
       const scan = scanStore(fileSystem, layout);
       const state = inspectIndex(fileSystem, layout);
       const evidence = state === 'sealed' ? undefined : discardIndex(fileSystem, layout, state);
-      if (state === 'sealed') breakSeal(fileSystem, layout);
-      const index = state === 'sealed' ? 'kept' : state === 'absent' ? 'created' : 'rebuilt';
+      breakSeal(fileSystem, layout);
       const store = new Store(options, layout, lock);
-      await store.#recover(scan, index, evidence);
+      await store.#recover(scan, INDEX_OUTCOME[state], evidence);
       return store;
     } catch (error) {
       await lock.release();
@@ -142,81 +133,74 @@ export class Store {
     index: RecoveryReport['index'],
     indexEvidence: string | undefined,
   ): Promise<void> {
-    const report: MutableReport = { index, packsIndexed: [], packsMissing: [], packsQuarantined: [] };
-    if (indexEvidence !== undefined) report.indexEvidence = indexEvidence;
-    for (const info of this.#index.packs()) this.#remember(info);
-    for (const id of scan.packs) await this.#recoverPack(id, report);
-    for (const info of [...this.#packs.values()])
-      if (info.state === 'present' && !scan.packs.has(info.id)) {
-        this.#setState(info, scan.quarantined.has(info.id) ? 'quarantined' : 'missing');
-        if (!scan.quarantined.has(info.id)) report.packsMissing.push(info.id);
-      }
-    for (const [id, n] of scan.quarantined)
-      if (!this.#packs.has(id)) this.#rememberQuarantined(id, evidencePath(this.layout.quarantine, id, n));
-    const { incomingDropped, strangers } = scan;
-    this.#report = { ...report, incomingDropped, strangers };
-  }
-
-  async #recoverPack(id: DigestHex, report: MutableReport): Promise<void> {
-    if (this.#packs.get(id)?.state === 'present') return;
-    const contents = tryOpenPack(this.#fileSystem, packPath(this.layout.packs, id), id);
-    if (typeof contents !== 'string') {
-      await this.#indexContents(contents);
-      report.packsIndexed.push(id);
-      return;
+    const packsIndexed: DigestHex[] = [];
+    const packsQuarantined: { id: DigestHex; problem: string }[] = [];
+    for (const id of scan.packs) {
+      if (this.hasPack(id)) continue;
+      const problem = await this.#recoverPack(id);
+      if (problem === undefined) packsIndexed.push(id);
+      else packsQuarantined.push({ id, problem });
     }
-    const evidence = { id, reason: contents, atMs: this.#clock.now() };
-    const n = quarantineFile(this.#fileSystem, this.layout, evidence);
-    this.#rememberQuarantined(id, evidencePath(this.layout.quarantine, id, n));
-    report.packsQuarantined.push({ id, problem: contents });
+    const { quarantined, incomingDropped, quarantinesFinished, strangers } = scan;
+    const packsMissing = this.#recoverVanished(scan);
+    for (const [id, n] of quarantined) if (this.#packs.get(id) === undefined) this.#putQuarantined(id, n);
+    const rest = { incomingDropped, quarantinesFinished, packsIndexed, packsMissing, packsQuarantined };
+    this.#report = { index, ...rest, strangers, ...(indexEvidence === undefined ? {} : { indexEvidence }) };
   }
 
-  #rememberQuarantined(id: DigestHex, path: string): void {
-    const contents = tryOpenPack(this.#fileSystem, path, id);
-    // Its structure may be all that is damaged; then nothing but its id is known.
-    const known = typeof contents === 'string' ? undefined : contents;
-    this.#putPack(
-      id,
-      'quarantined',
-      known?.header ?? { kind: 'chunks' },
-      known?.bytes ?? 0,
-      known?.records.length ?? 0,
-    );
+  /** Indexes a pack file, or moves it to quarantine and says why. */
+  async #recoverPack(id: DigestHex): Promise<string | undefined> {
+    const contents = tryOpenPack(this.#fileSystem, this.packFile(id), id);
+    if (typeof contents === 'string') {
+      const evidence = { id, reason: contents, atMs: this.#clock.now() };
+      this.#putQuarantined(id, quarantineFile(this.#fileSystem, this.layout, evidence));
+      return contents;
+    }
+    await this.#indexContents(contents);
+    return undefined;
   }
 
-  /** Waits for writes in progress, closes and seals the index. A store with a damaged index is left unsealed: rebuilt next time. */
+  #recoverVanished(scan: StoreScan): DigestHex[] {
+    const vanished = this.#packs.all().filter(({ id, state }) => state === 'present' && !scan.packs.has(id));
+    for (const info of vanished)
+      this.#packs.put({ ...info, state: scan.quarantined.has(info.id) ? 'quarantined' : 'missing' });
+    return vanished.map(({ id }) => id).filter((id) => !scan.quarantined.has(id));
+  }
+
+  /** When its structure is damaged too, nothing but its id is known: kind `chunks`, 0 bytes, 0 records. */
+  #putQuarantined(id: DigestHex, n: number): void {
+    const contents = tryOpenPack(this.#fileSystem, evidencePath(this.layout.quarantine, id, n), id);
+    const facts =
+      typeof contents === 'string'
+        ? { id, header: { kind: 'chunks' as const }, bytes: 0, recordCount: 0 }
+        : { ...contents, recordCount: contents.records.length };
+    this.#packs.put(this.#packs.infoOf(facts, 'quarantined'));
+  }
+
+  /** Waits for writes in progress, then closes and seals the index. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     await this.#writes;
     await this.#index.close();
-    if (!this.#repairNeeded) sealIndex(this.#fileSystem, this.layout);
+    if (!this.#indexDamaged) sealIndex(this.#fileSystem, this.layout);
     await this.#lock.release();
   }
 
   // — questions —
 
+  /** The best place of a chunk: present before remote, then the newest pack. */
   locate(digest: Digest): Location | undefined {
-    let best: Location | undefined;
-    for (const place of this.#index.places(digest)) {
-      const pack = this.#bySequence.get(place.sequence);
-      if (pack === undefined || (pack.state !== 'present' && pack.state !== 'remote')) continue;
-      if (best !== undefined && !isBetter(pack, best)) continue;
-      best = { ...place, digest, packId: pack.id, state: pack.state };
-    }
-    return best;
+    return this.#places.locate(digest);
   }
 
   locateMany(digests: readonly Digest[]): (Location | undefined)[] {
-    return digests.map((digest) => this.locate(digest));
+    return digests.map((digest) => this.#places.locate(digest));
   }
 
-  /** Every chunk that is present or remote, in order of digest: feeds the deduplication index at start. */
-  *chunks(): Generator<Location> {
-    for (const { digest } of this.#index.chunks()) {
-      const location = this.locate(digest);
-      if (location !== undefined) yield location;
-    }
+  /** Every chunk that is present or remote, ascending by digest: feeds the deduplication index at start. */
+  chunks(): Generator<Location> {
+    return this.#places.all();
   }
 
   /** True only for packs that can be served. */
@@ -229,7 +213,7 @@ export class Store {
   }
 
   packBySequence(sequence: number): PackInfo | undefined {
-    return this.#bySequence.get(sequence);
+    return this.#packs.at(sequence);
   }
 
   packFile(id: DigestHex): string {
@@ -238,7 +222,7 @@ export class Store {
 
   /** Packs of every state, ascending by id; give the last id to continue. */
   listPacks(after: DigestHex | undefined, limit: number): PackInfo[] {
-    return this.#index.packIds(after, limit).flatMap((id) => this.#packs.get(id) ?? []);
+    return this.#packs.page(after, limit);
   }
 
   /** @throws KwamError NOT_FOUND when the pack is not present, PACK_INVALID when its structure is damaged. */
@@ -250,13 +234,12 @@ export class Store {
   statistics(): StoreStatistics {
     const counts = { present: 0, quarantined: 0, missing: 0, remote: 0 };
     let bytes = 0;
-    for (const pack of this.#packs.values()) {
+    for (const pack of this.#packs.all()) {
       counts[pack.state]++;
       if (pack.state === 'present') bytes += pack.bytes;
     }
-    const { present: packs, quarantined, missing, remote } = counts;
-    const chunks = this.#index.chunkCount;
-    return { packs, bytes, chunks, quarantined, missing, remote, damagedEntries: this.#damagedEntries };
+    const { present: packs, ...others } = counts;
+    return { packs, bytes, chunks: this.#index.chunkCount, ...others, damagedEntries: this.#damagedEntries };
   }
 
   getNote(key: string): string | undefined {
@@ -278,7 +261,7 @@ export class Store {
   /**
    * Serves a pack whose file is durable under packs/ (sealPackFile, installPackFile). After it resolves the pack may be
    * acknowledged. A pack that was quarantined, missing or remote is present again.
-   * When the index has no room (DISK_FULL) a new file is removed again; nothing committed before is lost.
+   * @throws KwamError DISK_FULL when the index has no room: the file is removed again; nothing committed before is lost.
    */
   commitPack(sealed: SealedPack): Promise<PackInfo> {
     return this.#serially(async () => {
@@ -289,7 +272,7 @@ export class Store {
       try {
         return await this.#indexContents({ ...sealed, header, records });
       } catch (error) {
-        this.#repairNeeded = true;
+        this.#indexDamaged = true;
         this.#fileSystem.remove(this.packFile(sealed.id));
         throw error;
       }
@@ -306,8 +289,9 @@ export class Store {
     return this.#serially(async () => {
       const known = this.#packs.get(id);
       if (known !== undefined) return known;
-      const info = this.#putPack(id, 'remote', header, bytes, records.length);
-      if (header.kind === 'chunks') await this.#addPlaces(info, records);
+      const facts = { id, header, bytes, recordCount: records.length };
+      const info = this.#packs.put(this.#packs.infoOf(facts, 'remote'));
+      await this.#places.add(info, records);
       return info;
     });
   }
@@ -320,11 +304,12 @@ export class Store {
   quarantine(id: DigestHex, reason: string): Promise<string> {
     const info = this.#packs.get(id);
     if (info?.state !== 'present') return Promise.reject(packNotFound(id, info?.state));
-    this.#remember({ ...info, state: 'quarantined' });
+    const quarantined: PackInfo = { ...info, state: 'quarantined' };
+    this.#packs.remember(quarantined);
     return this.#serially(async () => {
-      if (!this.#packs.has(id)) throw packNotFound(id, undefined);
+      if (this.#packs.get(id) === undefined) throw packNotFound(id, undefined);
       const n = quarantineFile(this.#fileSystem, this.layout, { id, reason, atMs: this.#clock.now() });
-      this.#setState(info, 'quarantined');
+      this.#packs.put(quarantined);
       return evidencePath(this.layout.quarantine, id, n);
     });
   }
@@ -332,68 +317,31 @@ export class Store {
   /** The file of a present pack is gone or cannot be opened: it is not located any more, and asks for repair. */
   markMissing(id: DigestHex): void {
     const info = this.#packs.get(id);
-    if (info?.state === 'present') this.#setState(info, 'missing');
+    if (info?.state === 'present') this.#packs.put({ ...info, state: 'missing' });
   }
 
   /**
-   * Forgets a pack and gives its space back. Commit what replaces it first. Readers that have it open finish; others get
-   * NOT_FOUND and locate again. A crash on the way leaves the pack whole or gone.
+   * Forgets a pack of any state and gives its space back. Commit what replaces it first. Readers that have it open finish;
+   * others get NOT_FOUND and locate again. A crash on the way leaves the pack whole or gone.
    */
   retirePack(id: DigestHex): Promise<void> {
     return this.#serially(async () => {
       const info = this.#packs.get(id);
       if (info === undefined) return;
-      const contents =
-        info.state === 'present' ? tryOpenPack(this.#fileSystem, this.packFile(id), id) : undefined;
-      this.#forget(info);
+      const path = this.packFile(id);
+      const contents = info.state === 'present' ? tryOpenPack(this.#fileSystem, path, id) : '';
+      this.#packs.forget(info);
       if (info.state === 'quarantined') settleEvidence(this.#fileSystem, this.layout, id);
-      this.#fileSystem.remove(this.packFile(id));
+      this.#fileSystem.remove(path);
       this.#fileSystem.syncDirectory(this.layout.packs);
-      if (typeof contents === 'object' && info.kind === 'chunks')
-        await this.#inTurns(contents.records, (record) =>
-          this.#updatePlaces(record.digest, (places) => places),
-        );
+      if (typeof contents !== 'string' && info.kind === 'chunks') await this.#places.sweep(contents.records);
     });
   }
 
   async #indexContents(pack: Pick<PackContents, 'id' | 'header' | 'bytes' | 'records'>): Promise<PackInfo> {
-    const { id, header, bytes, records } = pack;
-    const sequence = this.#packs.get(id)?.sequence ?? this.#takeSequence();
-    const info = packInfoOf(id, sequence, 'present', header, bytes, records.length);
-    if (header.kind === 'chunks') await this.#addPlaces(info, records);
-    this.#index.putPack(info);
-    this.#remember(info);
-    return info;
-  }
-
-  /** Shard slices are not chunks: nobody looks them up by digest. */
-  #addPlaces(info: PackInfo, records: readonly PackRecord[]): Promise<void> {
-    return this.#inTurns(records, ({ digest, offset, length, type }) => {
-      assert(type !== RECORD_TYPE.shardSlice, 'a pack of chunks holds no shard slice');
-      this.#updatePlaces(
-        digest,
-        (places) => {
-          const remote = places.filter(({ sequence }) => this.#bySequence.get(sequence)?.state === 'remote');
-          if (info.state === 'remote' && remote.length >= remoteLocationsMax) return places;
-          return [...places, { sequence: info.sequence, offset, length, type }];
-        },
-        info.sequence,
-      );
-    });
-  }
-
-  /** Rewrites the places of a digest without those of forgotten packs and of `replacing`. */
-  #updatePlaces(digest: Digest, change: (places: Place[]) => Place[], replacing?: number): void {
-    const before = this.#index.places(digest);
-    const living = before.filter(({ sequence }) => sequence !== replacing && this.#bySequence.has(sequence));
-    this.#index.putPlaces(digest, change(living));
-  }
-
-  async #inTurns(records: readonly PackRecord[], act: (record: PackRecord) => void): Promise<void> {
-    for (let first = 0; first < records.length; first += ENTRIES_PER_TURN) {
-      if (first > 0) await yieldToEvents();
-      this.#index.transaction(() => records.slice(first, first + ENTRIES_PER_TURN).forEach(act));
-    }
+    const info = this.#packs.infoOf({ ...pack, recordCount: pack.records.length }, 'present');
+    await this.#places.add(info, pack.records);
+    return this.#packs.put(info);
   }
 
   #serially<T>(act: () => Promise<T>): Promise<T> {
@@ -403,79 +351,23 @@ export class Store {
     return result;
   }
 
-  #takeSequence(): number {
-    const sequence = this.#nextSequence++;
-    this.#index.putNextSequence(this.#nextSequence);
-    return sequence;
-  }
-
-  #putPack(
-    id: DigestHex,
-    state: PackState,
-    header: Pick<PackHeader, 'kind' | 'stripe'>,
-    bytes: number,
-    recordCount: number,
-  ): PackInfo {
-    const info = packInfoOf(id, this.#takeSequence(), state, header, bytes, recordCount);
-    this.#index.putPack(info);
-    this.#remember(info);
-    return info;
-  }
-
-  #setState(info: PackInfo, state: PackState): void {
-    const changed = { ...info, state };
-    this.#remember(changed);
-    this.#index.putPack(changed);
-  }
-
-  #remember(info: PackInfo): void {
-    this.#packs.set(info.id, info);
-    this.#bySequence.set(info.sequence, info);
-  }
-
-  #forget(info: PackInfo): void {
-    this.#packs.delete(info.id);
-    this.#bySequence.delete(info.sequence);
-    this.#index.removePack(info.id);
-  }
-
-  #damaged(site: 'packs' | 'chunks' | 'meta' | 'note', key: string): void {
+  #damaged(site: DamageSite, key: string): void {
     this.#damagedEntries++;
     this.#onDamage(site, key);
-    if (site === 'note' || this.#repairNeeded) return;
-    this.#repairNeeded = true; // until the index is rebuilt at the next start it is not sealed again
-    if (!this.#closed) void this.#serially(() => this.#reindex());
+    if (site === 'note' || this.#indexDamaged) return;
+    this.#indexDamaged = true;
+    // A failure here needs no report of its own: the index stays unsealed and the next start rebuilds it.
+    if (!this.#closed) this.#serially(() => this.#reindex()).catch(() => undefined);
   }
 
-  /** Writes every entry again that packs/ knows. */
+  /** Writes every place again that packs/ knows. */
   async #reindex(): Promise<void> {
-    for (const info of [...this.#packs.values()]) {
-      if (info.state !== 'present') continue;
-      const contents = tryOpenPack(this.#fileSystem, this.packFile(info.id), info.id);
-      if (typeof contents === 'string') continue;
-      if (info.kind === 'chunks') await this.#addPlaces(info, contents.records);
-      const now = this.#packs.get(info.id); // it may have been quarantined meanwhile
-      if (now !== undefined) this.#index.putPack(now);
+    for (const info of this.#packs.all()) {
+      const contents =
+        info.state === 'present' ? tryOpenPack(this.#fileSystem, this.packFile(info.id), info.id) : '';
+      if (typeof contents !== 'string') await this.#places.add(info, contents.records);
     }
   }
-}
-
-function packInfoOf(
-  id: DigestHex,
-  sequence: number,
-  state: PackState,
-  { kind, stripe }: Pick<PackHeader, 'kind' | 'stripe'>,
-  bytes: number,
-  recordCount: number,
-): PackInfo {
-  const info = { id, sequence, state, kind, bytes, recordCount };
-  return stripe === undefined ? info : { ...info, stripe };
-}
-
-/** Present before remote; among equals the newest, which outlives the others in a compaction. */
-function isBetter(pack: PackInfo, best: Location): boolean {
-  if (pack.state !== best.state) return pack.state === 'present';
-  return pack.sequence > best.sequence;
 }
 
 function packNotFound(id: DigestHex, state: PackState | undefined): KwamError {

@@ -142,7 +142,7 @@ function decodePlaces(value: Buffer): Place[] {
   return places;
 }
 
-export class ChunkIndex {
+export class IndexTables {
   readonly #env: RootDatabase<Buffer, Uint8Array>;
   readonly #packs: Table;
   readonly #chunks: Table;
