@@ -13,6 +13,7 @@ import { X509Certificate as NodeCertificate } from 'node:crypto';
 import {
   BasicConstraintsExtension,
   ExtendedKeyUsageExtension,
+  type Extension,
   KeyUsageFlags,
   KeyUsagesExtension,
   SubjectAlternativeNameExtension,
@@ -44,10 +45,17 @@ const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
 const UNDERSTOOD = new Set([SUBJECT_ALTERNATIVE_NAME, BASIC_CONSTRAINTS, KEY_USAGE, EXTENDED_KEY_USAGE]);
 const HASHES = new Set(['SHA-256', 'SHA-384', 'SHA-512']);
 
-/** One certificate, read twice: `fields` by @peculiar/x509, `node` by OpenSSL for signatures. */
+/** One certificate, read twice: fields by @peculiar/x509, signatures by OpenSSL. */
 interface Certificate {
-  readonly fields: X509Certificate;
   readonly node: NodeCertificate;
+  readonly extensions: readonly Extension[];
+  readonly subject: string;
+  readonly issuer: string;
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+  /** For example ECDSA and SHA-256. */
+  readonly algorithm: string;
+  readonly hash: string;
 }
 
 interface Refusal {
@@ -91,7 +99,7 @@ export function checkSvid(chain: readonly Uint8Array[], bundle: TrustBundle, now
 
 /** The end of the leaf's validity, for warnings and renewal. */
 export function expiresAtMsOf(leafDer: Uint8Array): number {
-  return readCertificate(leafDer).fields.notAfter.getTime();
+  return readCertificate(leafDer).notAfter.getTime();
 }
 
 /** The trust domain's ID that an authority's certificate carries. Says nothing yet about whether it may be trusted. */
@@ -108,28 +116,38 @@ export function readAuthorityId(der: Uint8Array): SpiffeId {
 }
 
 function readCertificate(der: Uint8Array): Certificate {
-  const unreadable = (actual: string, cause?: unknown): never =>
-    refuse({ rule: 'encoding', expected: 'one X.509 certificate in DER', actual, remedy: REISSUE, cause });
+  const unreadable = (actual: string): never =>
+    refuse({ rule: 'encoding', expected: 'one X.509 certificate in DER', actual, remedy: REISSUE });
   if (der.length > certificateBytesMax) unreadable(`${der.length} bytes, more than ${certificateBytesMax}`);
-  let certificate: Certificate;
-  try {
-    certificate = {
-      fields: new X509Certificate(der as Uint8Array<ArrayBuffer>),
-      node: new NodeCertificate(der),
-    };
-  } catch (cause) {
-    return unreadable(`${der.length} bytes that do not parse`, cause);
-  }
+  const certificate = readable('one X.509 certificate in DER', () => parse(der));
   // OpenSSL re-encodes exactly what it parsed: a difference means that bytes are there which one parser did not see.
   if (!certificate.node.raw.equals(der)) unreadable('a certificate with bytes around it');
   return certificate;
+}
+
+/** Everything is read here and now: @peculiar/x509 decodes late, and a damaged field would throw where nobody expects it. */
+function parse(der: Uint8Array): Certificate {
+  const fields = new X509Certificate(der as Uint8Array<ArrayBuffer>);
+  const { extensions, subject, issuer, notBefore, notAfter } = fields;
+  const { name: algorithm, hash } = fields.signatureAlgorithm as { name: string; hash?: { name: string } };
+  const node = new NodeCertificate(der);
+  return { node, extensions, subject, issuer, notBefore, notAfter, algorithm, hash: hash?.name ?? 'no hash' };
+}
+
+/** Runs a parser on hostile bytes: whatever it throws is a refusal. */
+function readable<T>(expected: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    return refuse({ rule: 'encoding', expected, actual: 'bytes that do not parse', remedy: REISSUE, cause });
+  }
 }
 
 type ExtensionClass<T> = new (raw: ArrayBuffer) => T;
 
 /** RFC 5280 section 4.2: an extension may occur once. Parsers differ in which one they take, so twice is refused. */
 function extensionOf<T>(certificate: Certificate, oid: string, kind: ExtensionClass<T>): T | undefined {
-  const found = certificate.fields.extensions.filter((extension) => extension.type === oid);
+  const found = certificate.extensions.filter((extension) => extension.type === oid);
   if (found.length > 1) {
     refuse({
       rule: 'extension-twice',
@@ -138,23 +156,15 @@ function extensionOf<T>(certificate: Certificate, oid: string, kind: ExtensionCl
       remedy: REISSUE,
     });
   }
-  if (found[0] === undefined) return undefined;
-  try {
-    return found[0] instanceof kind ? found[0] : new kind(found[0].rawData);
-  } catch (cause) {
-    return refuse({
-      rule: 'encoding',
-      expected: `a readable extension ${oid}`,
-      actual: 'damage',
-      remedy: REISSUE,
-      cause,
-    });
-  }
+  const [one] = found;
+  if (one === undefined) return undefined;
+  return readable(`extension ${oid}`, () => (one instanceof kind ? one : new kind(one.rawData)));
 }
 
 function namesOf(certificate: Certificate, type: 'url' | 'dns'): string[] {
   const extension = extensionOf(certificate, SUBJECT_ALTERNATIVE_NAME, SubjectAlternativeNameExtension);
-  return (extension?.names.items ?? []).filter((name) => name.type === type).map((name) => name.value);
+  const names = readable('subject alternative names', () => extension?.names.items ?? []);
+  return names.filter((name) => name.type === type).map((name) => name.value);
 }
 
 function leafId(leaf: Certificate): SpiffeId {
@@ -220,9 +230,7 @@ function checkLeafUsage(leaf: Certificate, id: SpiffeId): void {
 }
 
 function checkUnderstood(certificate: Certificate, subject: string): void {
-  const foreign = certificate.fields.extensions.find(
-    ({ critical, type }) => critical && !UNDERSTOOD.has(type),
-  );
+  const foreign = certificate.extensions.find(({ critical, type }) => critical && !UNDERSTOOD.has(type));
   if (foreign === undefined) return;
   refuse({
     rule: 'critical-extension',
@@ -233,7 +241,7 @@ function checkUnderstood(certificate: Certificate, subject: string): void {
 }
 
 function checkValidity(certificate: Certificate, nowMs: number, rule: string, subject: string): void {
-  const { notBefore, notAfter } = certificate.fields;
+  const { notBefore, notAfter } = certificate;
   if (nowMs >= notBefore.getTime() && nowMs <= notAfter.getTime()) return;
   const late = nowMs > notAfter.getTime();
   refuse({
@@ -291,7 +299,7 @@ function chainRefusal(
     expected: `a chain from ${id} to an authority in the bundle of ${domain}`,
     actual: forged
       ? 'a signature that its authority did not make'
-      : `the issuer "${current.fields.issuer}", which is not in that bundle`,
+      : `the issuer "${current.issuer}", which is not in that bundle`,
     remedy: `use an SVID that the authority of ${domain} in ca.pem has issued`,
   });
 }
@@ -303,18 +311,17 @@ interface Issuer {
 }
 
 function issuerOf(subject: Certificate, candidates: Certificate[]): Issuer | undefined {
-  const { hash } = subject.fields.signatureAlgorithm as { hash?: { name: string }; name: string };
-  const name = subject.fields.signatureAlgorithm.name;
-  if (name !== 'Ed25519' && !HASHES.has(hash?.name ?? '')) {
+  const { algorithm, hash } = subject;
+  if (algorithm !== 'Ed25519' && !HASHES.has(hash)) {
     refuse({
       rule: 'signature-algorithm',
       expected: [...HASHES].join(', '),
-      actual: `${name} ${hash?.name ?? ''}`,
+      actual: `${algorithm} with ${hash}`,
       remedy: REISSUE,
     });
   }
-  const index = candidates.findIndex(
-    ({ node }) => subject.node.checkIssued(node) && subject.node.verify(node.publicKey),
+  const index = readable('public keys of authorities', () =>
+    candidates.findIndex(({ node }) => subject.node.checkIssued(node) && subject.node.verify(node.publicKey)),
   );
   if (index === -1) return undefined;
   return { certificate: candidates[index]!, index, others: candidates.filter((_, i) => i !== index) };
@@ -326,11 +333,11 @@ function checkAuthority(authority: Certificate, domain: TrustDomain, below: numb
     refuse({ rule, expected, actual, remedy: `use an SVID that the authority of ${domain} has issued` });
   const constraints = extensionOf(authority, BASIC_CONSTRAINTS, BasicConstraintsExtension);
   const pathLength = constraints?.pathLength ?? certificateChainMax;
-  if (constraints?.ca !== true) deny('authority-ca', 'an issuer with the CA flag', authority.fields.subject);
+  if (constraints?.ca !== true) deny('authority-ca', 'an issuer with the CA flag', authority.subject);
   if (pathLength < below) deny('path-length', `at most ${pathLength} intermediates`, `${below}`);
   const usages = extensionOf(authority, KEY_USAGE, KeyUsagesExtension)?.usages ?? 0;
   if ((usages & KeyUsageFlags.keyCertSign) === 0) {
-    deny('authority-key-usage', 'an issuer with key usage keyCertSign', authority.fields.subject);
+    deny('authority-key-usage', 'an issuer with key usage keyCertSign', authority.subject);
   }
   const uris = namesOf(authority, 'url');
   if (uris.some((uri) => uri !== authorityIdOf(domain))) {
