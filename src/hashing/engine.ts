@@ -11,7 +11,7 @@ export interface LinearMemory {
   bytes(): Uint8Array;
 }
 
-export type HashEngineName = 'wasm' | 'native' | 'portable';
+type HashEngineName = 'wasm' | 'native' | 'portable';
 
 export interface HashEngine {
   readonly name: HashEngineName;
