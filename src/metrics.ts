@@ -1,0 +1,272 @@
+/**
+ * The measurements of one node and the server that shows them.
+ * In: counts from every part of the node. Out: Prometheus text on /metrics, liveness on /healthz, readiness on /readyz.
+ * Source: Prometheus "Metric and label naming" (base units, `_total`) and its text exposition format 0.0.4.
+ * Holds: no globals, several nodes may live in one process; every series of corruption and of every other labelled
+ * counter exists from the start at 0, so that "no corruption" and "not measured" look different.
+ * Does not authenticate: listen on loopback or behind something that does.
+ */
+import * as http from 'node:http';
+import { Counter, Gauge, Registry } from 'prom-client';
+import { KwamError } from './errors.ts';
+
+/** Where bytes are compared with the producer's digest. */
+export const VERIFY_SITES = ['ingest', 'receive', 'read', 'scrub', 'repair'] as const;
+export type VerifySite = (typeof VERIFY_SITES)[number];
+/** Where a node's time goes. */
+export const TIME_KINDS = ['hash', 'disk', 'network', 'flow_control_wait', 'queue_wait'] as const;
+export type TimeKind = (typeof TIME_KINDS)[number];
+const directions = ['in', 'out'] as const;
+const dedupResults = ['hit', 'miss'] as const;
+const domains = ['rack', 'pdu', 'spine', 'az'] as const;
+
+export interface Count {
+  /** By 1, or by a non-negative amount. */
+  add(amount?: number): void;
+}
+
+export interface CountBy<L extends string> {
+  add(label: L, amount?: number): void;
+}
+
+export interface Level {
+  set(value: number): void;
+}
+
+export interface BuildInfo {
+  readonly version: string;
+  /** SHA-256 of the release kernels, in hexadecimal. */
+  readonly codecId: string;
+}
+
+export type Metrics = ReturnType<typeof createMetrics>;
+
+class Family {
+  readonly registry = new Registry();
+
+  constructor(labels: Readonly<Record<string, string>>) {
+    this.registry.setDefaultLabels(labels);
+  }
+
+  count(name: string, help: string): Count {
+    const counter = new Counter({ name, help, registers: [this.registry] });
+    return { add: (amount = 1) => counter.inc(amount) };
+  }
+
+  countBy<N extends string, L extends string>(
+    name: string,
+    help: string,
+    label: N,
+    values: readonly L[],
+  ): CountBy<L> {
+    const counter = new Counter({ name, help, labelNames: [label], registers: [this.registry] });
+    const series = new Map(values.map((value) => [value, counter.labels(value)]));
+    for (const one of series.values()) one.inc(0);
+    return { add: (value, amount = 1) => series.get(value)!.inc(amount) };
+  }
+
+  level(name: string, help: string, read?: () => number): Level {
+    const gauge = new Gauge({
+      name,
+      help,
+      registers: [this.registry],
+      ...(read && {
+        collect() {
+          this.set(read());
+        },
+      }),
+    });
+    return { set: (value) => gauge.set(value) };
+  }
+}
+
+/** @param labels  put on every series of this node, for example {node: 'n0001'}. */
+export function createMetrics(labels: Readonly<Record<string, string>>, build: BuildInfo) {
+  const family = new Family(labels);
+  const info = new Gauge({
+    name: 'kwam_build_info',
+    help: 'Always 1; the labels name the program and the codec that runs.',
+    labelNames: ['version', 'codec'],
+    registers: [family.registry],
+  });
+  info.set({ version: build.version, codec: build.codecId }, 1);
+  return {
+    registry: family.registry,
+    ...integrityCounters(family),
+    ...movementCounters(family),
+    ...levels(family),
+  };
+}
+
+function integrityCounters(family: Family) {
+  return {
+    verifiedBytes: family.countBy(
+      'kwam_verified_bytes_total',
+      "Bytes compared with the producer's digest, by site.",
+      'site',
+      VERIFY_SITES,
+    ),
+    verifiedChunks: family.countBy(
+      'kwam_verified_chunks_total',
+      "Chunks compared with the producer's digest, by site.",
+      'site',
+      VERIFY_SITES,
+    ),
+    corruptionDetected: family.countBy(
+      'kwam_corruption_detected_total',
+      'Chunks, shards or records whose bytes did not match their digest, by site.',
+      'site',
+      VERIFY_SITES,
+    ),
+    silentCorruption: family.count(
+      'kwam_silent_corruption_count_total',
+      'Corrupt bytes that passed a verification and were found later by another; must stay 0.',
+    ),
+    quarantinedPacks: family.count('kwam_quarantined_packs_total', 'Packs put into quarantine.'),
+    quarantinedBytes: family.count('kwam_quarantined_bytes_total', 'Bytes put into quarantine.'),
+    repairedPacks: family.count('kwam_repaired_packs_total', 'Packs restored by copy or reconstruction.'),
+    repairedBytes: family.count('kwam_repaired_bytes_total', 'Bytes restored by copy or reconstruction.'),
+  };
+}
+
+function movementCounters(family: Family) {
+  return {
+    placementRelaxations: family.countBy(
+      'kwam_placement_relaxations_total',
+      'Copies placed in a domain that already held one, because domains ran out, by domain.',
+      'domain',
+      domains,
+    ),
+    workerRetirements: family.count(
+      'kwam_worker_retirements_total',
+      'Workers retired by a failed self-test.',
+    ),
+    workerRestarts: family.count('kwam_worker_restarts_total', 'Workers replaced because they died.'),
+    timeSeconds: family.countBy(
+      'kwam_time_seconds_total',
+      'Time spent, by kind; parts that run at once add up.',
+      'kind',
+      TIME_KINDS,
+    ),
+    transportBytes: family.countBy(
+      'kwam_transport_bytes_total',
+      'Payload bytes over the transport, by direction.',
+      'direction',
+      directions,
+    ),
+    dedupChunks: family.countBy(
+      'kwam_dedup_chunks_total',
+      'Chunks looked up: hit = stored before, miss = new.',
+      'result',
+      dedupResults,
+    ),
+  };
+}
+
+function levels(family: Family) {
+  family.level('kwam_memory_resident_bytes', 'Resident memory of the whole process.', () =>
+    process.memoryUsage.rss(),
+  );
+  return {
+    storedPacks: family.level('kwam_stored_packs', 'Packs this node serves.'),
+    storedBytes: family.level('kwam_stored_bytes', 'Bytes of the packs this node serves.'),
+    underReplicatedPacks: family.level(
+      'kwam_under_replicated_packs',
+      'Packs known to this node with fewer durable copies or shards than the plan asks for.',
+    ),
+    memoryBudgetBytes: family.level('kwam_memory_budget_bytes', 'The memory this node may use.'),
+  };
+}
+
+export interface Readiness {
+  readonly ready: boolean;
+  /** Why not; one line each. */
+  readonly reasons: readonly string[];
+}
+
+export interface MetricsServer {
+  /** HOST:PORT that it really listens on. */
+  readonly address: string;
+  close(): Promise<void>;
+}
+
+/** @param address  HOST:PORT; port 0 takes a free one. IPv6 hosts in brackets. */
+export async function startMetricsServer(
+  address: string,
+  metrics: Pick<Metrics, 'registry'>,
+  readiness: () => Readiness,
+): Promise<MetricsServer> {
+  const { host, port } = parseAddress(address);
+  const server = http.createServer((request, response) => {
+    answer(request, metrics.registry, readiness).then(
+      ({ status, type, body }) => response.writeHead(status, { 'content-type': type }).end(body),
+      (error: unknown) => response.writeHead(500, plain).end(`could not answer: ${String(error)}\n`),
+    );
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => reject(cannotListen(address, cause)));
+    server.listen(port, host, resolve);
+  });
+  const bound = server.address();
+  const boundPort = typeof bound === 'object' && bound !== null ? bound.port : port;
+  return {
+    address: `${host.includes(':') ? `[${host}]` : host}:${boundPort}`,
+    close: () =>
+      new Promise((resolve, reject) => {
+        server.close((error) => (error ? reject(error) : resolve()));
+        server.closeAllConnections();
+      }),
+  };
+}
+
+const plainText = 'text/plain; charset=utf-8';
+const plain = { 'content-type': plainText };
+
+interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+async function answer(
+  request: http.IncomingMessage,
+  registry: Registry,
+  readiness: () => Readiness,
+): Promise<Answer> {
+  const text = (status: number, body: string): Answer => ({ status, type: plainText, body: `${body}\n` });
+  if (request.method !== 'GET' && request.method !== 'HEAD') return text(405, 'only GET and HEAD are served');
+  switch (request.url?.split('?', 1)[0]) {
+    case '/metrics':
+      return { status: 200, type: registry.contentType, body: await registry.metrics() };
+    case '/healthz':
+      return text(200, 'ok');
+    case '/readyz': {
+      const { ready, reasons } = readiness();
+      return ready ? text(200, 'ready') : text(503, ['not ready', ...reasons].join('\n'));
+    }
+    default:
+      return text(404, 'not found; there are /metrics, /healthz and /readyz');
+  }
+}
+
+function parseAddress(address: string): { host: string; port: number } {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(address);
+  const port = Number(match?.[3]);
+  if (match === null || port > 65535) {
+    throw new KwamError('USAGE', `expected a metrics address HOST:PORT, got ${JSON.stringify(address)}`);
+  }
+  return { host: (match[1] ?? match[2])!, port };
+}
+
+function cannotListen(address: string, cause: NodeJS.ErrnoException): KwamError {
+  const remedies: Record<string, string> = {
+    EADDRINUSE: 'the port is in use by another process; stop it or choose another port (0 takes a free one)',
+    EACCES: 'this user may not open that port; choose one above 1023',
+    EADDRNOTAVAIL: 'this machine does not have that address; choose one of its own',
+  };
+  const remedy = remedies[cause.code ?? ''] ?? `${cause.message}; choose another address`;
+  return new KwamError('ENVIRONMENT', `cannot serve metrics on ${address}: ${remedy}`, {
+    cause,
+    context: { address, errno: cause.code },
+  });
+}
