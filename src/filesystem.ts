@@ -3,7 +3,7 @@
  * Implementations: `nodeFileSystem` here; a seeded faulty one in test/. All throw KwamError `IO` or `DISK_FULL`.
  */
 import * as fs from 'node:fs';
-import { KwamError } from './errors.ts';
+import { assert, KwamError } from './errors.ts';
 
 /** Names may be invalid UTF-8: such paths travel as bytes. */
 export type FilePath = string | Buffer;
@@ -102,6 +102,7 @@ function writeAll(file: FileHandle, parts: readonly Uint8Array[], position: numb
   let done = 0;
   while (done < total) {
     let count = fs.writevSync(file, rest as NodeJS.ArrayBufferView[], position + done);
+    assert(count > 0, 'writev makes progress or fails');
     done += count;
     let i = 0;
     while (i < rest.length && count >= rest[i]!.length) count -= rest[i++]!.length;

@@ -77,8 +77,8 @@ export function discardIndex(
 
 function sealTextOf(fileSystem: FileSystem, layout: StoreLayout): string {
   const hash = createHash('sha256');
-  const buffer = new Uint8Array(MIB);
   withFile(fileSystem, dataPath(layout), (file) => {
+    const buffer = new Uint8Array(Math.min(MIB, fileSystem.bytes(file)));
     for (let at = 0; ; ) {
       const got = fileSystem.read(file, buffer, at);
       if (got === 0) return;
