@@ -207,12 +207,15 @@ function fits(count: u32, newHomes: u32): bool {
   let next: u32 = 0;
   for (let at = INDEX; at < end; at += 8) {
     const key = load<u64>(at);
-    if (key != 0) next = max(homeOf(key, newHomes), next) + 1;
+    next = select<u32>(max(homeOf(key, newHomes), next) + 1, next, key != 0);
   }
   return next <= count;
 }
 
-/** Packs all entries, in order, against the end of a table of `count` slots; the values' array has already moved there. */
+/**
+ * Packs all entries, in order, against the end of a table of `count` slots; the values' array has already moved there.
+ * An empty slot is copied too, and overwritten by the next one: which slots are empty is a coin toss that no branch predictor wins.
+ */
 function packUp(count: u32, newValuesAt: usize): void {
   let at = INDEX + ((<usize>slots) << 3);
   let value = newValuesAt + ((<usize>count) << 2);
@@ -222,27 +225,29 @@ function packUp(count: u32, newValuesAt: usize): void {
     at -= 8;
     value -= 4;
     const key = load<u64>(at);
-    if (key == 0) continue;
-    toKey -= 8;
-    toValue -= 4;
-    store<u64>(toKey, key);
-    store<u32>(toValue, load<u32>(value));
+    store<u64>(toKey - 8, key);
+    store<u32>(toValue - 4, load<u32>(value));
+    const taken = <usize>(key != 0);
+    toKey -= taken << 3;
+    toValue -= taken << 2;
   }
 }
 
 /** Deals the packed entries out to their slots, lowest first; fits() has shown that writing never overtakes reading. */
 function spreadOut(): void {
+  let key = INDEX + ((<usize>(slots - entries)) << 3);
+  let value = valuesAt + ((<usize>(slots - entries)) << 2);
+  const end = INDEX + ((<usize>slots) << 3);
   let slot: u32 = 0;
-  for (let from = slots - entries; from < slots; from++) {
-    const key = load<u64>(INDEX + ((<usize>from) << 3));
-    const value = load<u32>(valuesAt + ((<usize>from) << 2));
-    const to = max(homeOf(key, homes), slot);
-    for (; slot < to; slot++) store<u64>(INDEX + ((<usize>slot) << 3), 0);
-    store<u64>(INDEX + ((<usize>slot) << 3), key);
-    store<u32>(valuesAt + ((<usize>slot) << 2), value);
-    slot++;
+  for (; key < end; slot++) {
+    const next = load<u64>(key);
+    const due = <usize>(homeOf(next, homes) <= slot);
+    store<u64>(INDEX + ((<usize>slot) << 3), select<u64>(next, 0, due != 0));
+    store<u32>(valuesAt + ((<usize>slot) << 2), load<u32>(value));
+    key += due << 3;
+    value += due << 2;
   }
-  for (; slot <= slots; slot++) store<u64>(INDEX + ((<usize>slot) << 3), 0);
+  memory.fill(INDEX + ((<usize>slot) << 3), 0, (<usize>(slots - slot) + 1) << 3);
 }
 
 /**

@@ -32,6 +32,8 @@ const GROWTH = 1.125;
 export interface DedupIndexOptions {
   /** The most entries; up to dedupEntriesHighest. */
   readonly entriesMax: number;
+  /** Starts with room for so many, as when the index is rebuilt from a store: no growing on the way there. */
+  readonly entriesExpected?: number;
   /** 64 bits mixed into the keys; drawn at random, nobody can choose data whose keys crowd together. Same seed, same table. */
   readonly seed?: bigint;
 }
@@ -62,10 +64,15 @@ export class DedupIndex {
     this.#kernels = kernels;
     this.#exports = kernels.exports;
     const seed = BigInt.asUintN(64, options.seed ?? SEED_DEFAULT);
-    const limit = this.#limitAt(SLOTS_INITIAL, this.#tail);
+    const slots = slotsFor(Math.min(options.entriesExpected ?? 0, this.entriesMax));
+    const limit = this.#limitAt(slots, this.#tail);
     const [low, high] = [Number(seed & 0xffff_ffffn), Number(seed >> 32n)];
-    if (!this.#exports.dedupReset(SLOTS_INITIAL, this.#tail, limit, low, high)) {
-      throw new KwamError('ENVIRONMENT', 'expected 96 KiB of memory for an empty dedup index, got none');
+    if (!this.#exports.dedupReset(slots, this.#tail, limit, low, high)) {
+      throw new KwamError(
+        'INDEX_FULL',
+        `expected ${slots * SLOT_BYTES} bytes of memory for the dedup index, got less; raise the memory budget or expect fewer entries`,
+        { context: { slots, entriesMax: this.entriesMax } },
+      );
     }
   }
 
@@ -219,6 +226,10 @@ function countOf(digests: Uint8Array): number {
     );
   }
   return digests.length / DIGEST_BYTES;
+}
+
+function slotsFor(entries: number): number {
+  return Math.max(SLOTS_INITIAL, 8 * Math.ceil(entries / LOAD_MAX / 8));
 }
 
 function nextSlots(slots: number): number {

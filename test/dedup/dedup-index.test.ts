@@ -217,6 +217,21 @@ describe.each(BUILDS)('dedup index, %s build', (build) => {
     expect(index.size).toBe(1000);
   });
 
+  test('room asked for at the start is there: no growth, 14.2 bytes an entry when it is used', () => {
+    const count = 200_000;
+    const index = new DedupIndex(loadKernels(build), { entriesMax: 1_000_000, entriesExpected: count });
+    const bytes = index.bytes;
+    index.insert(randomDigests(12, count), numbered(count));
+    expect(index.bytes).toBe(bytes);
+    expect(index.bytesPerEntry).toBeLessThanOrEqual(14.2);
+  });
+
+  test('more room than memory has is refused at the start', () => {
+    const kernels = instantiateKernels(withMemoryPagesMax(readKernelBytes(build), 300));
+    const options = { entriesMax: 10_000_000, entriesExpected: 5_000_000 };
+    expect(thrownBy(() => new DedupIndex(kernels, options)).code).toBe('INDEX_FULL');
+  });
+
   test('when memory ends it says so and keeps everything', () => {
     const kernels = instantiateKernels(withMemoryPagesMax(readKernelBytes(build), 300));
     const index = new DedupIndex(kernels, { entriesMax: 100_000_000 });
