@@ -293,7 +293,9 @@ function chainRefusal(
   domain: TrustDomain,
   authorities: Certificate[],
 ): KwamError {
-  const forged = authorities.some(({ node }) => current.node.checkIssued(node));
+  // A root of a stranger may have the name of ours, and is signed by itself: that is another authority, not a forgery.
+  const forged =
+    !current.node.checkIssued(current.node) && authorities.some(({ node }) => current.node.checkIssued(node));
   return refusal({
     rule: forged ? 'signature' : 'chain',
     expected: `a chain from ${id} to an authority in the bundle of ${domain}`,
