@@ -50,11 +50,18 @@ function buildKernels() {
   const sources = readdirSync(join(root, 'assembly'))
     .filter((name) => name.endsWith('.ts'))
     .sort();
-  const hash = hashOf([...sources.map((name) => `assembly/${name}`), 'asconfig.json', 'package-lock.json']);
+  const hash = hashOf([
+    ...sources.map((name) => `assembly/${name}`),
+    'asconfig.json',
+    'asconfig.verify.json',
+    'package-lock.json',
+  ]);
   const stamp = 'build/.setup-hash';
-  if (isCurrent(stamp, hash)) return;
+  const built = ['kernels.wasm', 'kernels.debug.wasm', 'verify.wasm'];
+  if (isCurrent(stamp, hash) && built.every((name) => existsSync(join(root, 'build', name)))) return;
   mkdirSync(join(root, 'build'), { recursive: true });
   for (const target of ['release', 'debug']) run(`building kernels (${target})`, 'asc', ['--target', target]);
+  run('building kernels (verify)', 'asc', ['--config', 'asconfig.verify.json', '--target', 'release']);
   writeFileSync(join(root, stamp), hash);
 }
 

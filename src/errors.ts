@@ -20,6 +20,8 @@ export type ErrorCode =
   | 'INDEX_FULL'
   | 'STRIPE_TOO_FEW_SHARDS'
   | 'CHUNK_DIGEST_MISMATCH'
+  | 'STREAM_TOO_SHORT'
+  | 'STREAM_TOO_LONG'
   | 'ENVELOPE_INVALID'
   | 'SIGNATURE_INVALID'
   | 'MANIFEST_INVALID'
@@ -74,6 +76,8 @@ const EXIT_BY_CODE: Partial<Record<ErrorCode, number>> = {
   ALREADY_EXISTS: EXIT.no,
   INTEGRITY: EXIT.integrity,
   CHUNK_DIGEST_MISMATCH: EXIT.integrity,
+  STREAM_TOO_SHORT: EXIT.integrity,
+  STREAM_TOO_LONG: EXIT.integrity,
   ENVELOPE_INVALID: EXIT.integrity,
   SIGNATURE_INVALID: EXIT.integrity,
   MANIFEST_INVALID: EXIT.integrity,

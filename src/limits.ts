@@ -72,7 +72,7 @@ export const certificateChainMax = 5;
 
 /**
  * One object. Verifying its manifest holds the envelope (4/3 of the payload), the payload twice (ours and WebCrypto's copy)
- * and the tables: about 260 bytes a chunk and 700 bytes an entry at the peak, so 2.1 GiB and 0.7 GiB at these bounds.
+ * and the tables. Measured with 5 million chunks and 200,000 entries: 1.4 GB resident to verify, 1.7 GB to sign.
  * 8 million chunks of 64 KiB are an object of 512 GiB; larger ones are put as several objects.
  */
 export const manifestChunksMax = 8 * MIB;

@@ -1,5 +1,5 @@
 /**
- * Reads the kernel module of this installation from build/ (Node only; browsers use load-browser.ts).
+ * Reads the kernel module of this installation from build/ (Node only; the verification library uses load-verify.ts).
  * The codec id is the SHA-256 of the release module: manifests and packs record it, so that any past pack names the
  * exact code that made it. KWAM_KERNELS=debug selects the debug build, which computes the same bytes.
  */
