@@ -11,10 +11,12 @@
  *   meta     "sequence"   → next sequence u32, crc u32
  * crc: CRC-32 of key ‖ value; finds every flipped bit, burst up to 32 bits and swapped value; 4 bytes and no call of SHA-256.
  */
+import { statfsSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { asDigest, type Digest, type DigestHex, fromHex, toHex } from '../digest.ts';
 import { KwamError } from '../errors.ts';
+import { MIB } from '../limits.ts';
 import type { PackKind, RecordType, StripeInfo } from './pack-format.ts';
 
 export type PackState = 'present' | 'quarantined' | 'missing' | 'remote';
@@ -46,28 +48,24 @@ const SEQUENCE_KEY = Buffer.from('sequence');
 type Table = Database<Buffer, Uint8Array>;
 export type OnEntryDamaged = (table: 'packs' | 'chunks' | 'meta', key: Uint8Array) => void;
 
-/** LMDB reports errno numbers and its own names; both may mean that there is no room. */
-function indexError(cause: unknown): unknown {
+/** A commit that stops short of this much free space was stopped by it. */
+const FREE_BYTES_ENOUGH = MIB;
+
+/** LMDB says EIO, not ENOSPC, when the disk takes only a part of a write (seen on a full tmpfs): so the disk is asked. */
+function indexError(cause: unknown, directory: string): unknown {
   if (cause instanceof KwamError) return cause;
   const text = String((cause as Error).message);
-  const full =
-    /ENOSPC|EDQUOT|No space left|MDB_MAP_FULL|quota/i.test(text) || (cause as { code?: unknown }).code === 28;
+  const { bavail, bsize } = statfsSync(directory);
+  const full = /No space left|MDB_MAP_FULL|quota/i.test(text) || bavail * bsize < FREE_BYTES_ENOUGH;
   return full
-    ? new KwamError('DISK_FULL', `expected room for the index, got: ${text}; free space and try again`, {
-        cause,
-        retryable: true,
-      })
+    ? new KwamError(
+        'DISK_FULL',
+        `expected room for the index in ${directory}, got: ${text}; free space and try again`,
+        { cause, retryable: true },
+      )
     : new KwamError('IO', `index failed: ${text}; restart the node, which rebuilds it from its packs`, {
         cause,
       });
-}
-
-function guarded<T>(act: () => T): T {
-  try {
-    return act();
-  } catch (cause) {
-    throw indexError(cause);
-  }
 }
 
 function checked(key: Uint8Array, value: Buffer): Buffer {
@@ -148,26 +146,38 @@ export class IndexTables {
   readonly #chunks: Table;
   readonly #meta: Table;
   readonly #onDamaged: OnEntryDamaged;
+  readonly #directory: string;
 
   /** Opens or creates the index in `directory`. Only a sealed or an absent file may be given to it. */
   constructor(directory: string, onDamaged: OnEntryDamaged) {
     const binary = { encoding: 'binary', keyEncoding: 'binary' } as const;
     this.#onDamaged = onDamaged;
-    this.#env = guarded(() => open<Buffer, Uint8Array>(directory, { ...binary, noSync: true, maxDbs: 3 }));
+    this.#directory = directory;
+    this.#env = this.#guarded(() =>
+      open<Buffer, Uint8Array>(directory, { ...binary, noSync: true, maxDbs: 3 }),
+    );
     const table = (name: string): Table =>
-      guarded(() => this.#env.openDB<Buffer, Uint8Array>({ name, ...binary }));
+      this.#guarded(() => this.#env.openDB<Buffer, Uint8Array>({ name, ...binary }));
     this.#packs = table('packs');
     this.#chunks = table('chunks');
     this.#meta = table('meta');
   }
 
+  #guarded<T>(act: () => T): T {
+    try {
+      return act();
+    } catch (cause) {
+      throw indexError(cause, this.#directory);
+    }
+  }
+
   /** All writes that `act` makes become visible together. Blocks; keep it to about a thousand entries. */
   transaction(act: () => void): void {
-    guarded(() => this.#env.transactionSync(act));
+    this.#guarded(() => this.#env.transactionSync(act));
   }
 
   #intact(table: Table, name: 'packs' | 'chunks' | 'meta', key: Uint8Array): Buffer | undefined {
-    const value = guarded(() => table.getBinary(key));
+    const value = this.#guarded(() => table.getBinary(key));
     if (value === undefined || isIntact(key, value)) return value;
     this.#onDamaged(name, key);
     return undefined;
@@ -183,15 +193,15 @@ export class IndexTables {
   /** Ids in ascending order, after `after`. */
   packIds(after: DigestHex | undefined, limit: number): DigestHex[] {
     const start = after === undefined ? {} : { start: fromHex(after), exclusiveStart: true };
-    return guarded(() => [...this.#packs.getKeys({ ...start, limit })].map(toHex));
+    return this.#guarded(() => [...this.#packs.getKeys({ ...start, limit })].map(toHex));
   }
 
   putPack(info: PackInfo): void {
-    guarded(() => this.#packs.putSync(fromHex(info.id), encodePack(info)));
+    this.#guarded(() => this.#packs.putSync(fromHex(info.id), encodePack(info)));
   }
 
   removePack(id: DigestHex): void {
-    guarded(() => this.#packs.removeSync(fromHex(id)));
+    this.#guarded(() => this.#packs.removeSync(fromHex(id)));
   }
 
   places(digest: Digest): readonly Place[] {
@@ -200,7 +210,7 @@ export class IndexTables {
   }
 
   putPlaces(digest: Digest, places: readonly Place[]): void {
-    guarded(() => {
+    this.#guarded(() => {
       if (places.length === 0) this.#chunks.removeSync(digest);
       else this.#chunks.putSync(digest, encodePlaces(digest, places));
     });
@@ -226,7 +236,7 @@ export class IndexTables {
   putNextSequence(sequence: number): void {
     const value = Buffer.alloc(4 + CRC_BYTES);
     value.writeUInt32LE(sequence, 0);
-    guarded(() => this.#meta.putSync(SEQUENCE_KEY, checked(SEQUENCE_KEY, value)));
+    this.#guarded(() => this.#meta.putSync(SEQUENCE_KEY, checked(SEQUENCE_KEY, value)));
   }
 
   async close(): Promise<void> {
