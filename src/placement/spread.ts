@@ -15,7 +15,7 @@ export interface Classes {
 }
 
 /** How good the next node of a class is, when `taken` of its nodes are already chosen; lower is preferred. */
-export type Preference = (index: number, taken: number) => number;
+type Preference = (index: number, taken: number) => number;
 
 export function choose(
   classes: Classes,
