@@ -10,7 +10,7 @@ import type { Manifest, ManifestEntry } from '../../src/manifest/manifest.ts';
 const textEncoder = new TextEncoder();
 export const PRODUCER = 'spiffe://kwam.dev/node/n0001';
 
-export const CHUNKER = {
+const CHUNKER = {
   rule: 'kwam.cdc/v1',
   chunkBytesMin: 16384,
   chunkBytesTarget: 65536,
