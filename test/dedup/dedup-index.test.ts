@@ -122,7 +122,7 @@ describe.each(BUILDS)('dedup index, %s build', (build) => {
           expect(dumpOf(index)).toEqual(model.dump());
         },
       ),
-      { numRuns: CAMPAIGN ? 2000 : 12 * scale, seed: 1974 },
+      { numRuns: CAMPAIGN ? 600 : 12 * scale, seed: 1974 },
     );
   });
 
