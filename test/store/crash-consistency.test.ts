@@ -2,7 +2,7 @@
  * Power failure at every single operation of a small workload, on a disk that loses what was not synced.
  * The workload seals packs, quarantines one and retires one; `acknowledged` is what its caller was told.
  */
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import type { DigestHex } from '../../src/digest.ts';
 import { seededRandom } from '../../src/random.ts';
 import { layoutOf, packPath } from '../../src/store/layout.ts';
@@ -11,6 +11,7 @@ import { quarantineFile, scanStore } from '../../src/store/recovery.ts';
 import { FaultyFileSystem, PowerLoss } from '../faults/faulty-filesystem.ts';
 import { buildPack, CAMPAIGN, chosenSeed, hashRunsIn, randomPayloads } from './packs.ts';
 
+vi.setConfig({ testTimeout: 1_800_000 }); // the campaign takes minutes
 const layout = layoutOf('/store');
 const buffer = new Uint8Array(4096);
 

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { toHex } from '../../src/digest.ts';
 import { seededRandom } from '../../src/random.ts';
 import { layoutOf, packPath } from '../../src/store/layout.ts';
@@ -18,6 +18,7 @@ import {
   randomPayloads,
 } from './packs.ts';
 
+vi.setConfig({ testTimeout: 1_800_000 }); // the campaign takes minutes
 const layout = layoutOf('/store');
 const buffer = new Uint8Array(4096);
 let disk: FaultyFileSystem;
