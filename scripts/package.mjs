@@ -26,7 +26,7 @@ function fail(message) {
 function build() {
   rmSync(dist, { recursive: true, force: true });
   const tsc = join(root, 'node_modules', '.bin', 'tsc');
-  const result = spawnSync(tsc, ['-p', join(root, 'tsconfig.build.json')], { stdio: 'inherit' });
+  const result = spawnSync(tsc, ['-p', join(root, 'tsconfig.build.json')], { stdio: ['ignore', 2, 2] });
   if (result.status !== 0) fail('the sources do not compile; see the lines above');
 }
 

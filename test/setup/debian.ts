@@ -13,6 +13,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const LOCK = join(tmpdir(), 'kwam-debian-packages.lock');
 const HOLDER = join(LOCK, 'pid');
 const pollMs = 200;
+/** Somebody else on this machine may be installing too. */
+const dpkgLockSeconds = 120;
 /** A holder writes its pid right after it makes the directory; without one for this long, it died in between. */
 const holderlessMsMax = 5_000;
 
@@ -66,7 +68,15 @@ export async function ensureDebianPackage(name: string, probe: string): Promise<
   try {
     if (existsSync(probe)) return probe;
     apt('update', '-q');
-    apt('install', '-y', '-q', '--no-install-recommends', name);
+    apt(
+      'install',
+      '-o',
+      `DPkg::Lock::Timeout=${dpkgLockSeconds}`,
+      '-y',
+      '-q',
+      '--no-install-recommends',
+      name,
+    );
   } finally {
     rmSync(LOCK, { recursive: true, force: true });
   }
