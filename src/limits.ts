@@ -88,18 +88,30 @@ export const signatureCountMax = 16;
 
 /** LMDB keys end at 1978 bytes with 4 KiB pages, and the key comes with a lease or a revision in some tables. */
 export const controlKeyBytesMax = 1024;
-/** etcd's own defaults (--max-request-bytes, --max-txn-ops): what passes here passes in a fleet. */
-export const controlTransactionBytesMax = 1.5 * MIB;
-export const controlTransactionOperationsMax = 128;
+/**
+ * An object and its packs are published in one transaction: 16384 packs of 32 MiB are 512 GiB, at up to 1 KiB each. An etcd
+ * needs --max-txn-ops and --max-request-bytes raised to these (its defaults, 128 and 1.5 MiB, end at 4 GiB).
+ */
+export const controlTransactionBytesMax = 16 * MIB;
+export const controlTransactionOperationsMax = 20_000;
 /** The change log that watchers follow. Larger: watchers may sleep longer before they need a snapshot; smaller: less disk. */
 export const controlLogEventsMax = 4096;
-export const controlLogBytesMax = 16 * MIB;
+export const controlLogBytesMax = 64 * MIB;
 /** How late a watcher may learn what another process did; each look costs some microseconds of a read transaction. */
 export const controlPollMs = 100;
 /** Longer than any restart of a node; a lease that never ends is a key without a lease. */
 export const controlLeaseMsMax = 3_600_000;
 /** Address space, not disk: the embedded control store grows up to this. */
 export const controlMapBytes = 4096 * MIB;
+
+/**
+ * A node's lease and its heartbeat. Shorter: a dead node is noticed sooner; longer: a stall (a full disk, a stopped process)
+ * is forgiven longer. Three heartbeats a lease, so that one lost beat never costs the name.
+ */
+export const leaseMs = 3000;
+export const heartbeatMs = 1000;
+/** The longest pause between two tries to reach the control store; then a return is noticed within it. */
+export const reconnectMsMax = 10_000;
 
 assert(chunkBytesMinDefault < chunkBytesTargetDefault, 'min below target');
 assert(chunkBytesTargetDefault < chunkBytesMaxDefault, 'target below max');
@@ -115,3 +127,4 @@ assert(callMessageBytesMax <= messageBytesMax, 'a call message fits a transport 
 assert(manifestPartBytes <= recordBytesMax, 'a part of a manifest fits a record');
 assert(manifestChunksMax * 53 < signedPayloadBytesMax, 'the chunk table leaves room for entries');
 assert(controlTransactionBytesMax < controlLogBytesMax, 'the newest transaction stays in the log');
+assert(3 * heartbeatMs <= leaseMs, 'two lost heartbeats do not cost the lease');

@@ -1,8 +1,7 @@
 /**
  * What every control store refuses before it does anything, and the order of keys.
  * In: what a caller passed. Out: nothing, or a KwamError that names the bound.
- * Source: etcd's own request limits (etcd "System limits": 1.5 MiB a request, 128 operations a transaction), kept here
- * so that no caller grows beyond what a fleet's store accepts.
+ * Source of the bounds: limits.ts; every implementation refuses the same, so that no caller depends on one of them.
  */
 import { KwamError } from '../errors.ts';
 import {
