@@ -14,11 +14,11 @@ import { KwamError } from './errors.ts';
 export const VERIFY_SITES = ['ingest', 'receive', 'read', 'scrub', 'repair'] as const;
 export type VerifySite = (typeof VERIFY_SITES)[number];
 /** Where a node's time goes. */
-export const TIME_KINDS = ['hash', 'disk', 'network', 'flow_control_wait', 'queue_wait'] as const;
+export const TIME_KINDS = ['chunk', 'hash', 'erasure', 'disk', 'network', 'flow_control_wait'] as const;
 export type TimeKind = (typeof TIME_KINDS)[number];
 const directions = ['in', 'out'] as const;
 const dedupResults = ['hit', 'miss'] as const;
-const domains = ['rack', 'pdu', 'spine', 'az'] as const;
+const domains = ['node', 'rack', 'pdu', 'spine', 'az'] as const;
 
 export interface Count {
   /** By 1, or by a non-negative amount. */

@@ -57,6 +57,15 @@ export function parsePackName(name: string): DigestHex | undefined {
   return PACK_FILE.exec(name)?.[1] as DigestHex | undefined;
 }
 
+/** Where a pack grows that comes from another node; the name survives a restart, so that the transfer can go on. */
+export function receivingPath(incoming: string, id: DigestHex): string {
+  return join(incoming, `${id}.receiving`);
+}
+
+export function isReceiving(name: string): boolean {
+  return name.endsWith('.receiving');
+}
+
 /** `<id>.<n>.pack`: the n-th time that this pack was found damaged. */
 export function evidencePath(quarantine: string, id: DigestHex, n: number): string {
   return join(quarantine, `${id}.${n}.pack`);

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { DigestHex } from '../digest.ts';
 import { KwamError } from '../errors.ts';
 import type { FileSystem } from '../filesystem.ts';
-import { evidencePath, packPath, parseEvidenceName, parsePackName, type StoreLayout } from './layout.ts';
+import { evidencePath, isReceiving, packPath, parseEvidenceName, parsePackName, type StoreLayout } from './layout.ts';
 import { openPack, type PackContents, withFile } from './pack-reader.ts';
 
 export interface DroppedFile {
@@ -44,8 +44,10 @@ export function scanStore(fileSystem: FileSystem, layout: StoreLayout): StoreSca
   return { packs, quarantined, incomingDropped, quarantinesFinished, strangers };
 }
 
+/** A transfer in progress stays: its records are verified one by one when it goes on. Everything else starts anew. */
 function dropIncoming(fileSystem: FileSystem, layout: StoreLayout): DroppedFile[] {
-  return fileSystem.list(layout.incoming).map((name) => {
+  const names = fileSystem.list(layout.incoming).filter((name) => !isReceiving(name));
+  return names.map((name) => {
     const path = join(layout.incoming, name);
     const bytes = withFile(fileSystem, path, (file) => fileSystem.bytes(file));
     fileSystem.remove(path);
@@ -53,7 +55,7 @@ function dropIncoming(fileSystem: FileSystem, layout: StoreLayout): DroppedFile[
   });
 }
 
-function evidenceOf(fileSystem: FileSystem, layout: StoreLayout): Map<DigestHex, number> {
+export function evidenceOf(fileSystem: FileSystem, layout: StoreLayout): Map<DigestHex, number> {
   const latest = new Map<DigestHex, number>();
   for (const name of fileSystem.list(layout.quarantine)) {
     const evidence = parseEvidenceName(name);

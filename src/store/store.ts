@@ -22,6 +22,7 @@ import { PackTable } from './pack-table.ts';
 import { PackBuilder, recordsOfSealed, type SealedPack } from './pack-writer.ts';
 import {
   type DroppedFile,
+  evidenceOf,
   quarantineFile,
   type StoreScan,
   scanStore,
@@ -218,6 +219,13 @@ export class Store {
 
   packFile(id: DigestHex): string {
     return packPath(this.layout.packs, id);
+  }
+
+  /** The damaged file of a pack that is in quarantine now: its good records spare a repair the network. */
+  latestEvidence(id: DigestHex): string | undefined {
+    if (this.#packs.get(id)?.state !== 'quarantined') return undefined;
+    const n = evidenceOf(this.#fileSystem, this.layout).get(id);
+    return n === undefined ? undefined : evidencePath(this.layout.quarantine, id, n);
   }
 
   /** Packs of every state, ascending by id; give the last id to continue. */

@@ -1,0 +1,310 @@
+/**
+ * The worker's half of ingest: read → chunk → hash → ask which chunks are new → write those, all while the bytes lie in
+ * linear memory and without copying them.
+ * In: files, or one part of a large file. Out: chunk lengths and digests in content order, and what each file was.
+ * A file whose size or times changed while it was read is read again, then given up and named.
+ */
+import * as fs from 'node:fs';
+import type { MessagePort } from 'node:worker_threads';
+import { asDigest, DIGEST_BYTES } from '../digest.ts';
+import type { FilePath } from '../filesystem.ts';
+import { crossCheck } from '../hashing/cross-check.ts';
+import { type EntryPath, showPath } from '../manifest/entry-path.ts';
+import type { ChunkerSizes } from '../plan.ts';
+import { RECORD_TYPE, type RecordHeader, type RecordType } from '../store/pack-format.ts';
+import { writeRecords } from '../store/pack-writer.ts';
+import { INPUT_BYTES, REGION } from '../wasm/kernels.ts';
+import { defineTask, reviveError, type SerializedError, type WorkerContext } from '../workers/task.ts';
+import { type Problem, problemOf } from './walk.ts';
+
+/** Chunks of one task, in content order: `digests` holds lengths.length × 32 bytes. */
+export interface ChunkRun {
+  readonly lengths: Uint32Array;
+  readonly digests: Uint8Array;
+}
+
+export type FileOutcome =
+  | { readonly ok: true; readonly size: number; readonly mtimeNs: bigint }
+  | { readonly ok: false; readonly problem: Problem };
+
+/** Worker → main: these chunks are at hand, which are new? */
+export interface Offer extends ChunkRun {
+  readonly kind: 'offer';
+}
+
+/** Worker → main: how much of the part is covered by chunks, before they are hashed, so the next part can start. */
+export interface Scanned {
+  readonly kind: 'scanned';
+  readonly bytes: number;
+}
+
+export interface StoreOrder {
+  readonly packPath: string;
+  readonly offset: number;
+  /** Which of the offered chunks to write there, back to back. */
+  readonly chunkIndexes: Uint32Array;
+}
+
+const READ_TRIES = 3;
+/** One chunk in this many is hashed by the second engine too. */
+const CROSS_CHECK_EVERY = 256;
+
+export interface IngestFilesInput {
+  /** The directory that paths are relative to. */
+  readonly base: string;
+  readonly files: readonly { readonly path: EntryPath; readonly size: number }[];
+  /** Number of files of each segment, in order. */
+  readonly segmentFileCounts: readonly number[];
+  readonly sizes: ChunkerSizes;
+}
+
+export interface IngestFilesOutput {
+  readonly files: FileOutcome[];
+  /** One run a segment. */
+  readonly segments: ChunkRun[];
+}
+
+export const ingestFiles = defineTask(
+  'ingest-files',
+  async (context, input: IngestFilesInput, [port]): Promise<IngestFilesOutput> => {
+    const outcomes: FileOutcome[] = [];
+    const runs: number[] = [];
+    const chunkCounts: number[] = [];
+    let position = 0;
+    let next = 0;
+    for (const fileCount of input.segmentFileCounts) {
+      const start = position;
+      for (const file of input.files.slice(next, next + fileCount)) {
+        const outcome = context.timed('disk', () => readFile(context, input.base, file, position));
+        outcomes.push(outcome);
+        if (outcome.ok) position += outcome.size;
+      }
+      next += fileCount;
+      chunkCounts.push(scanInto(context, input.sizes, start, position - start, true, runs));
+    }
+    const chunks = await hashAndStore(context, Uint32Array.from(runs), RECORD_TYPE.chunk, port!);
+    return { files: outcomes, segments: splitRun(chunks, chunkCounts) };
+  },
+);
+
+export interface IngestPartInput {
+  /** The directory that paths are relative to. */
+  readonly base: string;
+  readonly path: EntryPath;
+  readonly start: number;
+  readonly length: number;
+  readonly isLast: boolean;
+  readonly sizes: ChunkerSizes;
+}
+
+export interface IngestPartOutput extends ChunkRun {
+  readonly ok: true;
+  /** Identity of the file's content at this read; equal for all parts of an unchanged file. */
+  readonly version: string;
+  readonly size: number;
+  readonly mtimeNs: bigint;
+}
+
+export type PartOutcome = IngestPartOutput | { readonly ok: false; readonly problem: Problem };
+
+export const ingestPart = defineTask(
+  'ingest-part',
+  async (context, input: IngestPartInput, [port]): Promise<PartOutcome> => {
+    const stat = readPart(context, input);
+    if ('reason' in stat) {
+      port!.close();
+      return { ok: false, problem: stat };
+    }
+    const runs: number[] = [];
+    scanInto(context, input.sizes, 0, input.length, input.isLast, runs);
+    const bytes = runs.reduce((sum, value, i) => (i % 2 === 1 ? sum + value : sum), 0);
+    port!.postMessage({ kind: 'scanned', bytes } satisfies Scanned);
+    const chunks = await hashAndStore(context, Uint32Array.from(runs), RECORD_TYPE.chunk, port!);
+    const { size, mtimeNs } = stat;
+    return { ok: true, ...chunks, version: versionOf(stat), size: Number(size), mtimeNs };
+  },
+);
+
+function readPart(context: WorkerContext, input: IngestPartInput): fs.BigIntStats | Problem {
+  const target = context.input().subarray(0, input.length);
+  try {
+    return context.timed('disk', () => {
+      const file = fs.openSync(fullPath(input.base, input.path), 'r');
+      try {
+        const count = readUpTo(file, target, input.start);
+        if (count === target.length) return fs.fstatSync(file, { bigint: true });
+        const detail = `ended at byte ${input.start + count} of ${input.start + target.length}`;
+        return { path: showPath(input.path), reason: 'changed', detail };
+      } finally {
+        fs.closeSync(file);
+      }
+    });
+  } catch (cause) {
+    return problemOf(input.path, cause);
+  }
+}
+
+/** Stores given payloads as they are, one record each; the manifest travels this way. */
+export const ingestRecords = defineTask(
+  'ingest-records',
+  (context, input: { payloads: readonly Uint8Array[]; type: RecordType }, [port]): Promise<ChunkRun> => {
+    const runs: number[] = [];
+    let position = 0;
+    for (const payload of input.payloads) {
+      context.input().set(payload, position);
+      runs.push(REGION.input + position, payload.length);
+      position += payload.length;
+    }
+    return hashAndStore(context, Uint32Array.from(runs), input.type, port!);
+  },
+);
+
+function fullPath(base: string, path: EntryPath): FilePath {
+  return typeof path === 'string' ? `${base}/${path}` : Buffer.concat([Buffer.from(`${base}/`), path]);
+}
+
+function readFile(
+  context: WorkerContext,
+  base: string,
+  entry: { path: EntryPath; size: number },
+  position: number,
+): FileOutcome {
+  try {
+    const file = fs.openSync(fullPath(base, entry.path), 'r');
+    try {
+      return readStable(context, file, entry, position);
+    } finally {
+      fs.closeSync(file);
+    }
+  } catch (cause) {
+    return { ok: false, problem: problemOf(entry.path, cause) };
+  }
+}
+
+/** Reads a file that must not change meanwhile: its stat before and after must agree. */
+function readStable(
+  context: WorkerContext,
+  file: number,
+  entry: { path: EntryPath },
+  position: number,
+): FileOutcome {
+  for (let tries = 1; tries <= READ_TRIES; tries++) {
+    const before = fs.fstatSync(file, { bigint: true });
+    const size = Number(before.size);
+    if (position + size > INPUT_BYTES) break;
+    const count = readUpTo(file, context.input().subarray(position, position + size), 0);
+    const after = fs.fstatSync(file, { bigint: true });
+    if (count === size && versionOf(before) === versionOf(after)) {
+      return { ok: true, size, mtimeNs: after.mtimeNs };
+    }
+  }
+  const detail = `changed while it was read, ${READ_TRIES} times`;
+  return { ok: false, problem: { path: showPath(entry.path), reason: 'changed', detail } };
+}
+
+function versionOf(stat: fs.BigIntStats): string {
+  return `${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`;
+}
+
+function readUpTo(file: number, into: Uint8Array, position: number): number {
+  let done = 0;
+  while (done < into.length) {
+    const count = fs.readSync(file, into, done, into.length - done, position + done);
+    if (count === 0) break;
+    done += count;
+  }
+  return done;
+}
+
+/** Appends (offset, length) pairs of the chunks found in INPUT[start, start+length); returns how many. */
+function scanInto(
+  context: WorkerContext,
+  sizes: ChunkerSizes,
+  start: number,
+  length: number,
+  isFinal: boolean,
+  runs: number[],
+): number {
+  if (length === 0) return 0;
+  return context.timed('chunk', () => {
+    const cuts = context.chunker(sizes).scan(start, length, isFinal);
+    let from = 0;
+    for (const end of cuts) {
+      runs.push(REGION.input + start + from, end - from);
+      from = end;
+    }
+    return cuts.length;
+  });
+}
+
+async function hashAndStore(
+  context: WorkerContext,
+  runs: Uint32Array,
+  type: RecordType,
+  port: MessagePort,
+): Promise<ChunkRun> {
+  const digests = context.timed('hash', () => {
+    const result = context.hash.hashRuns(runs).slice();
+    crossCheck(runs, result, context.crossHash, CROSS_CHECK_EVERY);
+    return result;
+  });
+  const lengths = runs.filter((_, i) => i % 2 === 1);
+  const orders = lengths.length === 0 ? [] : await askWhichAreNew(port, { kind: 'offer', lengths, digests });
+  context.timed('disk', () => {
+    for (const order of orders) writeOrder(context, order, runs, digests, type);
+  });
+  port.close();
+  return { lengths, digests };
+}
+
+/** Main → worker: the orders, or why there can be none (the disk is full). */
+export type Reply = { readonly orders: StoreOrder[] } | { readonly error: SerializedError };
+
+function askWhichAreNew(port: MessagePort, offer: Offer): Promise<StoreOrder[]> {
+  return new Promise((resolve, reject) => {
+    port.once('message', (reply: Reply) => {
+      if ('orders' in reply) resolve(reply.orders);
+      else reject(reviveError(reply.error));
+    });
+    port.postMessage(offer);
+  });
+}
+
+function writeOrder(
+  context: WorkerContext,
+  order: StoreOrder,
+  runs: Uint32Array,
+  digests: Uint8Array,
+  type: RecordType,
+): void {
+  const memory = context.kernels.bytes();
+  const records: RecordHeader[] = [];
+  const payloads: Uint8Array[] = [];
+  for (const i of order.chunkIndexes) {
+    const [at, length] = [runs[i * 2]!, runs[i * 2 + 1]!];
+    records.push({
+      type,
+      length,
+      digest: asDigest(digests.subarray(i * DIGEST_BYTES, (i + 1) * DIGEST_BYTES)),
+    });
+    payloads.push(memory.subarray(at, at + length));
+  }
+  const file = context.fileSystem.open(order.packPath, 'update');
+  try {
+    writeRecords(context.fileSystem, file, order.offset, records, payloads);
+  } finally {
+    context.fileSystem.close(file);
+  }
+}
+
+function splitRun(run: ChunkRun, counts: readonly number[]): ChunkRun[] {
+  let first = 0;
+  return counts.map((count) => {
+    const part = {
+      lengths: run.lengths.subarray(first, first + count),
+      digests: run.digests.subarray(first * DIGEST_BYTES, (first + count) * DIGEST_BYTES),
+    };
+    first += count;
+    return part;
+  });
+}

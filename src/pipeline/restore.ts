@@ -1,0 +1,305 @@
+/**
+ * An object back as files, or only read through: manifest → packs → verified records → files → their final form.
+ * In: a name and a destination (left out: verify only). Out: what was restored. The destination appears at the end, by
+ * rename, complete or not at all; every byte in it was hashed against the digest that the producer signed.
+ */
+import { existsSync, readdirSync, rmdirSync } from 'node:fs';
+import { mkdir, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { asDigest, type DigestHex, fromHex, toHex } from '../digest.ts';
+import { KwamError } from '../errors.ts';
+import { nodeFileSystem } from '../filesystem.ts';
+import type { TrustFunction } from '../manifest/dsse.ts';
+import { ROOT_PATH, showPath } from '../manifest/entry-path.ts';
+import type { FileEntry, Manifest, ManifestEntry } from '../manifest/manifest.ts';
+import { joinParts } from '../manifest/manifest-parts.ts';
+import { verifySignedManifest } from '../manifest/signed-manifest.ts';
+import type { Catalog, ObjectRecord } from '../replication/catalog.ts';
+import { PackAccess, type PackAccessOptions } from '../replication/pack-access.ts';
+import { readRecord, withFile } from '../store/pack-reader.ts';
+import { inParallel } from './read-tree.ts';
+import { RestorePlan } from './restore-plan.ts';
+import { type BadRecord, finishFiles, finishTree, makeDirectories, restorePack } from './restore-tasks.ts';
+
+export interface RestoreServices extends PackAccessOptions {
+  readonly catalog: Catalog;
+  readonly trust: TrustFunction;
+  /** Own bytes turned out bad while they were read: the pack goes to quarantine before anyone else is served from it. */
+  readonly onOwnCorrupt: (pack: DigestHex, bad: readonly BadRecord[]) => Promise<void>;
+  readonly onForeignCorrupt: (pack: DigestHex, bad: readonly BadRecord[]) => void;
+  readonly onVerified: (bytes: number, records: number) => void;
+}
+
+export interface RestoreRequest {
+  readonly name: string;
+  readonly destination?: string;
+  readonly signal?: AbortSignal;
+  readonly onProgress: (bytesDone: number, bytesTotal: number) => void;
+}
+
+export interface ReadFailure {
+  readonly path: string;
+  readonly chunk: number;
+  readonly digest: DigestHex;
+}
+
+export interface RestoreResult {
+  readonly name: string;
+  readonly manifest: DigestHex;
+  readonly files: number;
+  readonly chunks: number;
+  readonly bytes: number;
+  /** Chunks that no reachable copy has intact; empty after a restore, which fails instead. */
+  readonly failures: readonly ReadFailure[];
+}
+
+/** A pack whose copy here is bad is read once more from elsewhere, and a third time from yet another node. */
+const READ_ROUNDS = 3;
+const FAILURES_NAMED_MAX = 100;
+const FILES_PER_TASK = 512;
+
+export async function restore(services: RestoreServices, request: RestoreRequest): Promise<RestoreResult> {
+  const record = await services.catalog.object(request.name);
+  const access = await PackAccess.create(services, record.packs);
+  try {
+    const manifest = await readManifest(services, access, record);
+    if (request.destination === undefined)
+      return await readThrough(services, access, record, manifest, request);
+    return await writeTree(services, access, record, manifest, {
+      ...request,
+      destination: request.destination,
+    });
+  } finally {
+    await access.close();
+  }
+}
+
+/** The signed manifest of an object: proven to be the one that the name points to, and signed by its producer. */
+export async function readManifest(
+  services: RestoreServices,
+  access: PackAccess,
+  record: ObjectRecord,
+): Promise<Manifest> {
+  const parts: Uint8Array[] = [];
+  for (const digest of record.parts) parts.push(await readPart(services, access, record, digest));
+  const trust = { trust: services.trust, digest: fromHex(record.manifest) };
+  const { manifest } = await verifySignedManifest(joinParts(parts), trust);
+  if (manifest.name === record.name) return manifest;
+  throw new KwamError(
+    'MANIFEST_INVALID',
+    `expected the manifest of ${JSON.stringify(record.name)}, got that of ${JSON.stringify(manifest.name)}; the name was redirected`,
+  );
+}
+
+/** Parts are stored last, so the search begins at the end; a damaged copy is set aside and the next one is tried. */
+async function readPart(
+  services: RestoreServices,
+  access: PackAccess,
+  record: ObjectRecord,
+  digest: DigestHex,
+): Promise<Uint8Array> {
+  let last: unknown;
+  for (let round = 0; round < READ_ROUNDS; round++) {
+    for (const pack of record.packs.toReversed()) {
+      const records = await access.records(pack);
+      const index = records.findIndex((one) => toHex(one.digest) === digest);
+      if (index < 0) continue;
+      const opened = await access.open(pack, [index]);
+      try {
+        return withFile(nodeFileSystem, opened.path, (file) =>
+          readRecord(nodeFileSystem, file, records[index]!),
+        );
+      } catch (error) {
+        last = error;
+        if (!(error instanceof KwamError) || error.code !== 'CHUNK_DIGEST_MISMATCH') throw error;
+        const bad = [{ digest, actual: String(error.context['actual']) as DigestHex }];
+        if (opened.isOwn) await services.onOwnCorrupt(pack, bad);
+        else services.onForeignCorrupt(pack, bad);
+      } finally {
+        await opened.release();
+      }
+    }
+  }
+  throw new KwamError(
+    'INTEGRITY',
+    `expected part ${digest} of the manifest of ${JSON.stringify(record.name)}, found no intact copy; run kwam-dp repair`,
+    { cause: last },
+  );
+}
+
+async function readThrough(
+  services: RestoreServices,
+  access: PackAccess,
+  record: ObjectRecord,
+  manifest: Manifest,
+  request: RestoreRequest,
+): Promise<RestoreResult> {
+  const failures = await readPacks(services, access, record, manifest, request, undefined);
+  return resultOf(record, manifest, failures);
+}
+
+function resultOf(record: ObjectRecord, manifest: Manifest, failures: readonly ReadFailure[]): RestoreResult {
+  return {
+    name: record.name,
+    manifest: record.manifest,
+    files: record.files,
+    chunks: manifest.chunks.lengths.length,
+    bytes: manifest.bytes,
+    failures,
+  };
+}
+
+async function writeTree(
+  services: RestoreServices,
+  access: PackAccess,
+  record: ObjectRecord,
+  manifest: Manifest,
+  request: RestoreRequest & { readonly destination: string },
+): Promise<RestoreResult> {
+  const destination = resolve(request.destination);
+  checkDestination(destination);
+  const staging = join(dirname(destination), `.${basename(destination)}.kwam-partial`);
+  await rm(staging, { recursive: true, force: true });
+  await mkdir(staging, { recursive: true });
+  try {
+    const directories = manifest.files.filter((entry) => entry.type === 'directory');
+    await services.pool.run(makeDirectories, { root: staging, entries: directories });
+    const failures = await readPacks(services, access, record, manifest, request, staging);
+    if (failures.length > 0) throw unrestorable(record.name, failures);
+    await finish(services, staging, manifest.files);
+    await putInPlace(staging, destination, manifest.files);
+    return resultOf(record, manifest, failures);
+  } finally {
+    await rm(staging, { recursive: true, force: true });
+  }
+}
+
+function checkDestination(destination: string): void {
+  if (!existsSync(destination)) return;
+  try {
+    if (readdirSync(destination).length === 0) return;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ENOTDIR') throw cause;
+  }
+  throw new KwamError(
+    'ALREADY_EXISTS',
+    `expected nothing at ${destination}, or an empty directory; choose another destination or move it away`,
+    { context: { destination } },
+  );
+}
+
+function unrestorable(name: string, failures: readonly ReadFailure[]): KwamError {
+  const paths = [...new Set(failures.map((failure) => failure.path))];
+  return new KwamError(
+    'INTEGRITY',
+    `${JSON.stringify(name)} cannot be restored: ${failures.length} chunks of ${paths.length} files have no intact copy within reach, ` +
+      `first in ${paths.slice(0, 3).join(', ')}; nothing was written. Start the missing nodes or run kwam-dp repair`,
+    { context: { chunks: failures.length, files: paths.length } },
+  );
+}
+
+async function readPacks(
+  services: RestoreServices,
+  access: PackAccess,
+  record: ObjectRecord,
+  manifest: Manifest,
+  request: RestoreRequest,
+  root: string | undefined,
+): Promise<ReadFailure[]> {
+  const plan = new RestorePlan(manifest);
+  let bytesDone = 0;
+  let unread: readonly DigestHex[] = record.packs;
+  for (let round = 0; round < READ_ROUNDS && unread.length > 0; round++) {
+    const again = new Set<DigestHex>();
+    await inParallel(unread, services.pool.threadCount + 1, async (pack) => {
+      const done = await readPack(services, access, plan, pack, root, request.signal);
+      bytesDone += done.bytes;
+      request.onProgress(bytesDone, manifest.bytes);
+      if (!done.isGood) again.add(pack);
+    });
+    unread = [...again];
+  }
+  const failures: ReadFailure[] = [];
+  for (const { chunk, digest, path } of plan.missing()) {
+    if (failures.length < FAILURES_NAMED_MAX)
+      failures.push({ path: showPath(path), chunk, digest: toHex(digest) });
+  }
+  return failures;
+}
+
+async function readPack(
+  services: RestoreServices,
+  access: PackAccess,
+  plan: RestorePlan,
+  pack: DigestHex,
+  root: string | undefined,
+  signal: AbortSignal | undefined,
+): Promise<{ readonly bytes: number; readonly isGood: boolean }> {
+  try {
+    const records = await access.records(pack);
+    const wanted = [...records.keys()].filter((i) => plan.wants(records[i]!.digest));
+    if (wanted.length === 0) return { bytes: 0, isGood: true };
+    const opened = await access.open(pack, wanted, signal);
+    try {
+      const input = plan.take(opened.path, records, root);
+      if (input === undefined) return { bytes: 0, isGood: true };
+      const {
+        bytes,
+        bad,
+        records: count,
+      } = await services.pool.run(restorePack, input, { bytes: packBytes(input.lengths) });
+      services.onVerified(bytes, count - bad.length);
+      for (const one of bad) plan.giveBack(asDigest(fromHex(one.digest)));
+      if (bad.length > 0 && opened.isOwn) await services.onOwnCorrupt(pack, bad);
+      else if (bad.length > 0) services.onForeignCorrupt(pack, bad);
+      return { bytes, isGood: bad.length === 0 };
+    } finally {
+      await opened.release();
+    }
+  } catch (error) {
+    if (!(error instanceof KwamError) || !READ_AGAIN.has(error.code)) throw error;
+    return { bytes: 0, isGood: false };
+  }
+}
+
+/** Another round may find another copy; what is still missing at the end is reported by file. */
+const READ_AGAIN: ReadonlySet<string> = new Set([
+  'UNAVAILABLE',
+  'NOT_FOUND',
+  'PACK_INVALID',
+  'STRIPE_TOO_FEW_SHARDS',
+]);
+
+function packBytes(lengths: Uint32Array): number {
+  return lengths.reduce((sum, length) => sum + length, 0);
+}
+
+async function finish(
+  services: RestoreServices,
+  root: string,
+  entries: readonly ManifestEntry[],
+): Promise<void> {
+  const files = entries.filter((entry): entry is FileEntry => entry.type === 'file');
+  const batches: FileEntry[][] = [];
+  for (let at = 0; at < files.length; at += FILES_PER_TASK)
+    batches.push(files.slice(at, at + FILES_PER_TASK));
+  await inParallel(batches, services.pool.threadCount, (batch) =>
+    services.pool.run(finishFiles, { root, entries: batch }),
+  );
+  await services.pool.run(finishTree, { root, entries: entries.filter((entry) => entry.type !== 'file') });
+}
+
+/** An object without a root directory is a single file: the destination is that file. */
+async function putInPlace(
+  staging: string,
+  destination: string,
+  entries: readonly ManifestEntry[],
+): Promise<void> {
+  const isTree = entries.some((entry) => entry.type === 'directory' && entry.path === ROOT_PATH);
+  if (existsSync(destination)) rmdirSync(destination);
+  if (isTree) return rename(staging, destination);
+  const only = entries[0]!.path;
+  const source =
+    typeof only === 'string' ? join(staging, only) : Buffer.concat([Buffer.from(`${staging}/`), only]);
+  await rename(source, destination);
+}

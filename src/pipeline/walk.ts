@@ -1,0 +1,180 @@
+/**
+ * Lists a file tree for ingest.
+ * In: the path of a directory or a file. Out: manifest entries in content order — directories, links, then regular files,
+ * small ones first — and by name what could not be listed. Order is by bytes of the path, so the same tree gives the
+ * same list everywhere. Does not read contents. What vanishes while it is listed is reported, not fatal.
+ */
+import * as fs from 'node:fs';
+import { basename, dirname, resolve } from 'node:path';
+import { KwamError } from '../errors.ts';
+import { type EntryPath, entryPath, pathKey, ROOT_PATH, showPath } from '../manifest/entry-path.ts';
+import type { ManifestEntry } from '../manifest/manifest.ts';
+import { defineTask } from '../workers/task.ts';
+
+export interface Problem {
+  readonly path: string;
+  readonly reason: 'unreadable' | 'vanished' | 'changed' | 'unsupported';
+  readonly detail: string;
+}
+
+export interface Walk {
+  /** The directory that entry paths are relative to; for a single file, the directory it lies in. */
+  readonly base: string;
+  readonly entries: readonly ManifestEntry[];
+  readonly problems: readonly Problem[];
+}
+
+/** A block of st_blocks is 512 bytes on every Linux file system. */
+const STAT_BLOCK_BYTES = 512n;
+/** Below this a file shares chunks with its neighbours; from here on it starts a chunk of its own (the default minimum). */
+export const SMALL_FILE_BYTES_MAX = 16 * 1024;
+
+interface Lister {
+  readonly entries: ManifestEntry[];
+  readonly problems: Problem[];
+  /** Device and inode → the path under which the content is listed. */
+  readonly firstLinks: Map<string, EntryPath>;
+}
+
+export const walkTree = defineTask('walk-tree', (_context, input: { root: string }): Walk => {
+  const root = resolve(input.root);
+  const stat = statRoot(root);
+  const lister: Lister = { entries: [], problems: [], firstLinks: new Map() };
+  addEntry(
+    lister,
+    Buffer.from(root),
+    stat.isDirectory() ? ROOT_PATH : entryPath(Buffer.from(basename(root))),
+    stat,
+  );
+  if (stat.isDirectory()) listDirectory(lister, Buffer.from(root), ROOT_PATH);
+  const base = stat.isDirectory() ? root : dirname(root);
+  return { base, entries: inContentOrder(lister.entries), problems: lister.problems };
+});
+
+function statRoot(root: string): fs.BigIntStats {
+  try {
+    return fs.statSync(root, { bigint: true });
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code;
+    throw new KwamError(
+      'USAGE',
+      `expected a readable file or directory at ${root}, got ${code}; check the path`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+function listDirectory(lister: Lister, directory: Buffer, relative: EntryPath): void {
+  const names = attempt(lister, relative, () => fs.readdirSync(directory, { encoding: 'buffer' }));
+  if (names === undefined) return;
+  for (const name of names.sort(Buffer.compare)) {
+    const path = joinPath(relative, name);
+    const full = Buffer.concat([directory, SLASH, name]);
+    const stat = attempt(lister, path, () => fs.lstatSync(full, { bigint: true }));
+    if (stat === undefined) continue;
+    addEntry(lister, full, path, stat);
+    if (stat.isDirectory()) listDirectory(lister, full, path);
+  }
+}
+
+const SLASH = Buffer.from('/');
+
+function joinPath(parent: EntryPath, name: Buffer): EntryPath {
+  const own = entryPath(new Uint8Array(name));
+  if (parent === ROOT_PATH) return own;
+  if (typeof parent === 'string' && typeof own === 'string') return `${parent}/${own}`;
+  return new Uint8Array(Buffer.concat([Buffer.from(parent as string), SLASH, name]));
+}
+
+function addEntry(lister: Lister, full: Buffer, path: EntryPath, stat: fs.BigIntStats): void {
+  const inode = {
+    path,
+    mode: Number(stat.mode & 0o7777n),
+    uid: Number(stat.uid),
+    gid: Number(stat.gid),
+    mtimeNs: stat.mtimeNs,
+  };
+  if (stat.isDirectory()) lister.entries.push({ type: 'directory', ...inode });
+  else if (stat.isSymbolicLink()) addSymlink(lister, full, inode);
+  else if (stat.isFile()) addFile(lister, inode, stat);
+  else {
+    lister.problems.push({
+      path: showPath(path),
+      reason: 'unsupported',
+      detail: 'not a file, directory or link',
+    });
+  }
+}
+
+interface NamedInode {
+  readonly path: EntryPath;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly mtimeNs: bigint;
+}
+
+function addSymlink(lister: Lister, full: Buffer, inode: NamedInode): void {
+  const target = attempt(lister, inode.path, () => fs.readlinkSync(full, { encoding: 'buffer' }));
+  if (target === undefined) return;
+  lister.entries.push({ type: 'symlink', ...inode, target: entryPath(new Uint8Array(target)) });
+}
+
+function addFile(lister: Lister, inode: NamedInode, stat: fs.BigIntStats): void {
+  const first = firstLinkOf(lister, inode.path, stat);
+  if (first !== undefined) {
+    lister.entries.push({ type: 'hardlink', path: inode.path, target: first });
+    return;
+  }
+  const sparse = stat.blocks * STAT_BLOCK_BYTES < stat.size;
+  lister.entries.push({ type: 'file', ...inode, size: Number(stat.size), sparse });
+}
+
+function firstLinkOf(lister: Lister, path: EntryPath, stat: fs.BigIntStats): EntryPath | undefined {
+  if (stat.nlink <= 1n) return undefined;
+  const key = `${stat.dev}:${stat.ino}`;
+  const first = lister.firstLinks.get(key);
+  if (first === undefined) lister.firstLinks.set(key, path);
+  return first;
+}
+
+/** Runs one file-system call; a failure is recorded under the path and the walk goes on. */
+function attempt<T>(lister: Lister, path: EntryPath, act: () => T): T | undefined {
+  try {
+    return act();
+  } catch (cause) {
+    lister.problems.push(problemOf(path, cause));
+    return undefined;
+  }
+}
+
+export function problemOf(path: EntryPath, cause: unknown): Problem {
+  const code = (cause as NodeJS.ErrnoException).code;
+  if (code === undefined) throw cause;
+  return { path: showPath(path), reason: code === 'ENOENT' ? 'vanished' : 'unreadable', detail: code };
+}
+
+/**
+ * Small files come in one run, so that their neighbours in the stream are small too and a chunk can span several; within
+ * a class the order of paths stays.
+ */
+function inContentOrder(entries: readonly ManifestEntry[]): ManifestEntry[] {
+  const classes: ManifestEntry[][] = [[], [], [], [], []];
+  for (const entry of entries) classes[classOf(entry)]!.push(entry);
+  return classes.flat();
+}
+
+function classOf(entry: ManifestEntry): number {
+  if (entry.type === 'directory') return 0;
+  if (entry.type === 'symlink') return 1;
+  if (entry.type === 'hardlink') return 4;
+  return entry.size < SMALL_FILE_BYTES_MAX ? 2 : 3;
+}
+
+/** For a hard link to a file that could not be read: without its content the link has no meaning. */
+export function withoutOrphanLinks(entries: readonly ManifestEntry[]): ManifestEntry[] {
+  const files = new Set(entries.filter((entry) => entry.type === 'file').map((entry) => pathKey(entry.path)));
+  return entries.filter((entry) => entry.type !== 'hardlink' || files.has(pathKey(entry.target)));
+}

@@ -1,0 +1,127 @@
+/**
+ * Reads every pack of this node back and verifies every byte of it, parity shards like all others.
+ * In: nothing but the store. Out: how much was checked and what was bad; bad packs are in quarantine when it returns, and are
+ * not served from the moment they are found. Throttled; it remembers how far it came, so that a restart goes on there.
+ * Does not repair: see repair.ts.
+ */
+import type { Clock } from '../clock.ts';
+import type { DigestHex } from '../digest.ts';
+import { KwamError } from '../errors.ts';
+import type { Plan } from '../plan.ts';
+import { verifyPack } from '../replication/pack-tasks.ts';
+import type { PackVerification } from '../store/pack-verify.ts';
+import type { Store } from '../store/store.ts';
+import type { WorkerPool } from '../workers/pool.ts';
+
+export interface ScrubObserver {
+  verified(bytes: number, records: number): void;
+  corrupt(pack: DigestHex, records: number, problem: string): void;
+}
+
+export interface ScrubServices {
+  readonly store: Store;
+  readonly pool: WorkerPool;
+  readonly clock: Clock;
+  readonly limits: Plan['scrub'];
+  readonly observer: ScrubObserver;
+}
+
+export interface ScrubRequest {
+  /** From the first pack; otherwise from where the last scrub stopped, round to there again. */
+  readonly full: boolean;
+  readonly signal?: AbortSignal;
+  readonly onProgress: (bytesDone: number, bytesTotal: number) => void;
+}
+
+export interface ScrubResult {
+  readonly packs: number;
+  readonly checkedBytes: number;
+  /** Damaged records, and damaged frames (header, index, trailer) as one each. */
+  readonly corrupt: number;
+  /** Packs moved to quarantine. */
+  readonly quarantined: number;
+}
+
+const CURSOR = 'scrub-cursor';
+const CURSOR_EVERY_PACKS = 16;
+const PAGE = 256;
+
+export async function scrub(services: ScrubServices, request: ScrubRequest): Promise<ScrubResult> {
+  const { store, clock, limits } = services;
+  const bytesTotal = store.statistics().bytes;
+  const result = { packs: 0, checkedBytes: 0, corrupt: 0, quarantined: 0 };
+  const started = clock.monotonic();
+  for (const pack of packsToCheck(store, request.full)) {
+    if (request.signal?.aborted) break;
+    const checked = await scrubPack(services, pack);
+    result.packs++;
+    result.checkedBytes += checked.bytes;
+    result.corrupt += checked.corrupt;
+    if (checked.corrupt > 0) result.quarantined++;
+    request.onProgress(result.checkedBytes, bytesTotal);
+    if (result.packs % CURSOR_EVERY_PACKS === 0) store.putNote(CURSOR, pack);
+    const dueMs = (result.checkedBytes / limits.bytesPerSecondMax) * 1000;
+    const aheadMs = dueMs - (clock.monotonic() - started);
+    if (aheadMs > 0) await clock.sleep(aheadMs, request.signal);
+  }
+  if (!request.signal?.aborted) store.putNote(CURSOR, '');
+  return result;
+}
+
+/** Ids only, so that packs may come and go meanwhile; those after the cursor first. */
+function* packsToCheck(store: Store, full: boolean): Generator<DigestHex> {
+  const cursor = full ? undefined : (store.getNote(CURSOR) as DigestHex | undefined) || undefined;
+  yield* presentPacks(store, cursor);
+  if (cursor === undefined) return;
+  for (const pack of presentPacks(store, undefined)) {
+    if (pack > cursor) return;
+    yield pack;
+  }
+}
+
+function* presentPacks(store: Store, after: DigestHex | undefined): Generator<DigestHex> {
+  for (;;) {
+    const page = store.listPacks(after, PAGE);
+    for (const pack of page) if (pack.state === 'present') yield pack.id;
+    if (page.length < PAGE) return;
+    after = page.at(-1)!.id;
+  }
+}
+
+async function scrubPack(
+  services: ScrubServices,
+  pack: DigestHex,
+): Promise<{ bytes: number; corrupt: number }> {
+  const { store, pool, observer } = services;
+  const bytes = store.packInfo(pack)?.bytes ?? 0;
+  try {
+    const verification = await pool.run(verifyPack, { path: store.packFile(pack), id: pack }, { bytes });
+    if (verification.ok) {
+      observer.verified(bytes, verification.recordCount);
+      return { bytes, corrupt: 0 };
+    }
+    return { bytes, corrupt: await setAside(services, pack, verification) };
+  } catch (error) {
+    if (!(error instanceof KwamError) || error.code !== 'NOT_FOUND') throw error;
+    // Retired while it waited its turn, or its file is gone; the store knows the difference.
+    if (!store.hasPack(pack)) return { bytes: 0, corrupt: 0 };
+    store.markMissing(pack);
+    observer.corrupt(pack, 1, 'the file is gone');
+    return { bytes: 0, corrupt: 1 };
+  }
+}
+
+async function setAside(services: ScrubServices, pack: DigestHex, found: PackVerification): Promise<number> {
+  const frames = found.indexDamaged || found.unreadable ? 1 : 0;
+  const corrupt = Math.max(1, found.bad.length + found.recordHeadersDamaged.length + frames);
+  const problem = found.problem ?? 'damaged';
+  services.observer.corrupt(pack, corrupt, problem);
+  await services.store.quarantine(pack, problem);
+  return corrupt;
+}
+
+/** Verifies one pack that somebody has doubts about, and sets it aside when they are right. */
+export async function scrubOne(services: ScrubServices, pack: DigestHex): Promise<boolean> {
+  if (!services.store.hasPack(pack)) return false;
+  return (await scrubPack(services, pack)).corrupt === 0;
+}

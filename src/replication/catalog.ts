@@ -1,0 +1,164 @@
+/**
+ * What the cluster holds, as the control store says it: objects by name and packs by id.
+ * Publishing an object and the packs that it needs is one transaction, guarded by the pack epoch, so that a pack cannot
+ * be retired between the moment a put counted on it and the moment the put is acknowledged.
+ */
+import type { ControlStore, Operation } from '../control/control-store.ts';
+import type { DigestHex } from '../digest.ts';
+import { KwamError } from '../errors.ts';
+import { objectNameBytesMax } from '../limits.ts';
+import { canonicalBytes } from '../manifest/canonical-json.ts';
+import type { ErasureScheme } from '../plan.ts';
+
+export interface ObjectRecord {
+  readonly schema: 'kwam.object/v1';
+  readonly name: string;
+  /** SHA-256 of the signed envelope. */
+  readonly manifest: DigestHex;
+  /** Digests of the records that hold the envelope, in order. */
+  readonly parts: readonly DigestHex[];
+  /** Every pack that a reader of the object may need. */
+  readonly packs: readonly DigestHex[];
+  readonly producer: string;
+  readonly files: number;
+  readonly bytes: number;
+  readonly chunks: number;
+  readonly createdAt: string;
+}
+
+export interface PackRecordEntry {
+  readonly id: DigestHex;
+  readonly bytes: number;
+  readonly records: number;
+  /** Full copies, or a stripe whose shard packs are named by the producer. */
+  readonly copies?: number;
+  readonly stripe?: ErasureScheme & { readonly shards: readonly DigestHex[] };
+}
+
+const OBJECTS = 'objects/';
+const PACKS = 'packs/';
+const PACK_EPOCH = 'epoch/packs';
+const OBJECT_EPOCH = 'epoch/objects';
+
+function parse<T>(value: Uint8Array): T {
+  return JSON.parse(new TextDecoder().decode(value)) as T;
+}
+
+export function checkObjectName(name: string): string {
+  const bytes = new TextEncoder().encode(name).length;
+  if (bytes === 0 || bytes > objectNameBytesMax || !name.isWellFormed() || name.includes('\0')) {
+    throw new KwamError(
+      'USAGE',
+      `expected an object name of 1 to ${objectNameBytesMax} bytes of UTF-8 without NUL, got ${JSON.stringify(name)}`,
+    );
+  }
+  return name;
+}
+
+const objectKey = (name: string): string => OBJECTS + encodeURIComponent(checkObjectName(name));
+const packKey = (id: DigestHex): string => PACKS + id;
+
+export interface Epoch {
+  readonly modRevision: number;
+}
+
+export class Catalog {
+  readonly #control: ControlStore;
+
+  constructor(control: ControlStore) {
+    this.#control = control;
+  }
+
+  async object(name: string): Promise<ObjectRecord> {
+    const entry = await this.#control.get(objectKey(name));
+    if (entry !== undefined) return parse(entry.value);
+    throw new KwamError(
+      'NOT_FOUND',
+      `no object is named ${JSON.stringify(name)}; kwam-dp ls shows the names`,
+    );
+  }
+
+  async *objects(): AsyncGenerator<ObjectRecord> {
+    for await (const entry of this.#scan(OBJECTS)) yield parse<ObjectRecord>(entry);
+  }
+
+  async pack(id: DigestHex): Promise<PackRecordEntry | undefined> {
+    const entry = await this.#control.get(packKey(id));
+    return entry === undefined ? undefined : parse(entry.value);
+  }
+
+  async *packs(): AsyncGenerator<PackRecordEntry> {
+    for await (const entry of this.#scan(PACKS)) yield parse<PackRecordEntry>(entry);
+  }
+
+  async *#scan(prefix: string): AsyncGenerator<Uint8Array> {
+    let after: string | undefined;
+    for (;;) {
+      const page = await this.#control.list(prefix, {
+        limit: 1000,
+        ...(after === undefined ? {} : { after }),
+      });
+      for (const entry of page) yield entry.value;
+      if (page.length < 1000) return;
+      after = page.at(-1)!.key;
+    }
+  }
+
+  /** Taken before a put counts on any pack; `publish` refuses when packs were retired since. */
+  async packEpoch(): Promise<Epoch> {
+    return { modRevision: (await this.#control.get(PACK_EPOCH))?.modRevision ?? 0 };
+  }
+
+  async objectEpoch(): Promise<Epoch> {
+    return { modRevision: (await this.#control.get(OBJECT_EPOCH))?.modRevision ?? 0 };
+  }
+
+  /** Returns false when packs were retired since `epoch`; then the caller checks its packs and tries again. */
+  async publish(object: ObjectRecord, packs: readonly PackRecordEntry[], epoch: Epoch): Promise<boolean> {
+    const operations: Operation[] = packs.map((pack) => put(packKey(pack.id), pack));
+    operations.push(put(objectKey(object.name), object), put(OBJECT_EPOCH, { name: object.name }));
+    const compare = { key: PACK_EPOCH, modRevision: epoch.modRevision };
+    return (await this.#control.transact([compare], operations)).committed;
+  }
+
+  async removeObject(name: string): Promise<ObjectRecord> {
+    const key = objectKey(name);
+    for (;;) {
+      const entry = await this.#control.get(key);
+      if (entry === undefined) return this.object(name);
+      const compare = { key, modRevision: entry.modRevision };
+      const operations: Operation[] = [{ kind: 'delete', key }, put(OBJECT_EPOCH, { name })];
+      const result = await this.#control.transact([compare], operations);
+      if (result.committed) return parse(entry.value);
+    }
+  }
+
+  /**
+   * Replaces packs by others in one step: `retired` disappear, `added` appear, and `objects` get their new pack lists.
+   * Returns false when an object was published or a pack retired meanwhile; then liveness must be computed anew.
+   */
+  async replacePacks(
+    change: {
+      readonly retired: readonly DigestHex[];
+      readonly added: readonly PackRecordEntry[];
+      readonly objects: readonly ObjectRecord[];
+    },
+    epochs: { readonly packs: Epoch; readonly objects: Epoch },
+  ): Promise<boolean> {
+    const operations: Operation[] = [
+      ...change.retired.map((id): Operation => ({ kind: 'delete', key: packKey(id) })),
+      ...change.added.map((pack) => put(packKey(pack.id), pack)),
+      ...change.objects.map((object) => put(objectKey(object.name), object)),
+      put(PACK_EPOCH, { retired: change.retired.length }),
+    ];
+    const compares = [
+      { key: PACK_EPOCH, modRevision: epochs.packs.modRevision },
+      { key: OBJECT_EPOCH, modRevision: epochs.objects.modRevision },
+    ];
+    return (await this.#control.transact(compares, operations)).committed;
+  }
+}
+
+function put(key: string, value: object): Operation {
+  return { kind: 'put', key, value: canonicalBytes(value) };
+}

@@ -1,0 +1,149 @@
+/**
+ * Gives a new pack its redundancy.
+ * In: a pack that is committed on this node. Out: its catalog entry, once `factor` copies, or every shard of its stripe, are
+ * durable on nodes chosen by placement. A node that fails is replaced by the next choice; too few nodes is an error, and the
+ * pack stays here. Afterwards a node that is not among the chosen keeps only the knowledge of the pack.
+ */
+import { join } from 'node:path';
+import type { Member } from '../cluster/membership.ts';
+import type { Peers } from '../cluster/peers.ts';
+import { type Digest, type DigestHex, fromHex } from '../digest.ts';
+import { KwamError } from '../errors.ts';
+import { candidates, place } from '../placement/placement.ts';
+import type { Domain, ErasureScheme, Plan } from '../plan.ts';
+import type { SealedPack } from '../store/pack-writer.ts';
+import type { Store } from '../store/store.ts';
+import type { WorkerPool } from '../workers/pool.ts';
+import type { PackRecordEntry } from './catalog.ts';
+import { PACK_RECEIVE } from './protocol.ts';
+import { encodeStripe } from './stripe-tasks.ts';
+
+export interface DistributorOptions {
+  readonly store: Store;
+  readonly peers: Peers;
+  readonly pool: WorkerPool;
+  readonly replicate: Plan['replicate'];
+  readonly codecId: Digest;
+  /** A domain rule could not be kept for this pack. */
+  readonly onRelaxed: (pack: DigestHex, domains: readonly (Domain | 'node')[]) => void;
+}
+
+export class Distributor {
+  readonly #options: DistributorOptions;
+
+  constructor(options: DistributorOptions) {
+    this.#options = options;
+  }
+
+  async distribute(pack: DigestHex): Promise<PackRecordEntry> {
+    const { store, replicate } = this.#options;
+    const records = store.recordsOf(pack);
+    const entry = { id: pack, bytes: store.packInfo(pack)!.bytes, records: records.length };
+    if (replicate.erasure === undefined) {
+      await this.#copy(pack, replicate.factor);
+      return { ...entry, copies: replicate.factor };
+    }
+    const shards = await this.#stripe(pack, entry.bytes, replicate.erasure);
+    return { ...entry, stripe: { ...replicate.erasure, shards } };
+  }
+
+  async #copy(pack: DigestHex, factor: number): Promise<void> {
+    const { peers, replicate } = this.#options;
+    const failed = new Map<string, unknown>();
+    for (;;) {
+      const nodes = (await peers.up()).filter((member) => member.weight > 0 && !failed.has(member.name));
+      const placement = place(pack, nodes, factor, replicate.antiAffinity);
+      if (placement.missing > 0) throw tooFewNodes(factor, placement.nodes.length, nodes, failed);
+      const done = await Promise.all(placement.nodes.map((node) => this.#give(pack, node, failed)));
+      if (!done.every(Boolean)) continue;
+      if (placement.relaxed.length > 0) this.#options.onRelaxed(pack, placement.relaxed);
+      if (!placement.nodes.includes(peers.self)) await this.#keepKnowledge(pack);
+      return;
+    }
+  }
+
+  /** True when `node` holds the pack durably; else the failure is noted. */
+  async #give(pack: DigestHex, node: string, failed: Map<string, unknown>): Promise<boolean> {
+    const { peers } = this.#options;
+    if (node === peers.self) return true;
+    try {
+      await peers.ask(node, PACK_RECEIVE, { pack, from: [peers.self] });
+      return true;
+    } catch (error) {
+      if (!(error instanceof KwamError)) throw error;
+      failed.set(node, error);
+      return false;
+    }
+  }
+
+  async #stripe(pack: DigestHex, packBytes: number, scheme: ErasureScheme): Promise<DigestHex[]> {
+    const { store, pool, codecId } = this.#options;
+    const count = scheme.dataShards + scheme.parityShards;
+    const sealed = await pool.run(
+      encodeStripe,
+      {
+        pack: fromHex(pack),
+        packBytes,
+        scheme,
+        codecId,
+        packPath: store.packFile(pack),
+        paths: Array.from({ length: count }, (_, i) => join(store.layout.incoming, `${pack}.${i}.part`)),
+        packs: store.layout.packs,
+      },
+      { bytes: packBytes },
+    );
+    for (const shard of sealed) await store.commitPack(shard);
+    await this.#spread(pack, sealed);
+    await this.#keepKnowledge(pack);
+    return sealed.map((shard) => shard.id);
+  }
+
+  async #spread(pack: DigestHex, shards: readonly SealedPack[]): Promise<void> {
+    const { peers, store, replicate } = this.#options;
+    const nodes = (await peers.up()).filter((member) => member.weight > 0);
+    const placement = place(pack, nodes, shards.length, replicate.antiAffinity, { allowRepeat: true });
+    if (placement.missing > 0) throw tooFewNodes(shards.length, placement.nodes.length, nodes, new Map());
+    if (placement.relaxed.length > 0) this.#options.onRelaxed(pack, placement.relaxed);
+    const spare = candidates(pack, nodes);
+    await Promise.all(
+      shards.map(async (shard, i) => {
+        const holder = await this.#giveShard(shard.id, [placement.nodes[i]!, ...spare]);
+        if (holder !== peers.self) await store.retirePack(shard.id);
+      }),
+    );
+  }
+
+  async #giveShard(shard: DigestHex, nodes: readonly string[]): Promise<string> {
+    const failed = new Map<string, unknown>();
+    for (const node of nodes) {
+      if (!failed.has(node) && (await this.#give(shard, node, failed))) return node;
+    }
+    throw tooFewNodes(1, 0, [], failed);
+  }
+
+  async #keepKnowledge(pack: DigestHex): Promise<void> {
+    const { store } = this.#options;
+    const info = store.packInfo(pack);
+    if (info === undefined || info.state !== 'present') return;
+    const records = store.recordsOf(pack);
+    await store.retirePack(pack);
+    await store.learnRemotePack(pack, info, info.bytes, records);
+  }
+}
+
+function tooFewNodes(
+  needed: number,
+  got: number,
+  nodes: readonly Member[],
+  failed: ReadonlyMap<string, unknown>,
+): KwamError {
+  const failures = [...failed].map(
+    ([node, error]) => `${node}: ${error instanceof Error ? error.message : error}`,
+  );
+  const names = nodes.map((node) => node.name).join(', ') || 'none';
+  return new KwamError(
+    'UNAVAILABLE',
+    `expected ${needed} nodes to hold durable copies, got ${got} (usable: ${names}${failures.length > 0 ? `; failed: ${failures.join('; ')}` : ''}); start more nodes or lower the factor`,
+    { context: { needed, got }, retryable: true },
+  );
+}

@@ -1,0 +1,171 @@
+/**
+ * Gives readers the records of any pack of the cluster as a local file.
+ * In: a pack id. Out: its record list, and a file that has the wanted records at their offsets: the pack itself where it is
+ * present, else a temporary file filled from a copy, or made again from the shards of its stripe.
+ * Holds: lists are proven by the pack's id. Bytes are not: whoever reads the file hashes each record.
+ */
+import { join } from 'node:path';
+import type { Peers } from '../cluster/peers.ts';
+import { type Digest, type DigestHex, fromHex, toHex } from '../digest.ts';
+import { KwamError } from '../errors.ts';
+import { nodeFileSystem } from '../filesystem.ts';
+import { systemRandom } from '../random.ts';
+import type { PackRecord } from '../store/pack-format.ts';
+import { openPack } from '../store/pack-reader.ts';
+import type { Store } from '../store/store.ts';
+import type { WorkerPool } from '../workers/pool.ts';
+import type { Catalog, PackRecordEntry } from './catalog.ts';
+import { findHolders, type Holders } from './holders.ts';
+import type { PackFrame, Receiver } from './receiver.ts';
+import { reconstructPack, type ShardFile } from './stripe-tasks.ts';
+
+export interface PackAccessOptions {
+  readonly store: Store;
+  readonly peers: Peers;
+  readonly pool: WorkerPool;
+  readonly catalog: Catalog;
+  readonly receiver: Receiver;
+  readonly codecId: Digest;
+}
+
+export interface OpenedPack {
+  readonly path: string;
+  /** True when `path` is this node's own pack, so that damage found in it is this store's. */
+  readonly isOwn: boolean;
+  release(): Promise<void>;
+}
+
+/** The packs that one reader needs; forget it when the reader is done. */
+export class PackAccess {
+  readonly #options: PackAccessOptions;
+  readonly #holders: Holders;
+  readonly #frames = new Map<DigestHex, PackFrame>();
+  readonly #whole = new Map<DigestHex, { path: string; records: readonly PackRecord[] }>();
+
+  private constructor(options: PackAccessOptions, holders: Holders) {
+    this.#options = options;
+    this.#holders = holders;
+  }
+
+  static async create(options: PackAccessOptions, packs: readonly DigestHex[]): Promise<PackAccess> {
+    return new PackAccess(options, await findHolders(options.peers, options.store, packs));
+  }
+
+  async records(pack: DigestHex): Promise<readonly PackRecord[]> {
+    const { store, receiver } = this.#options;
+    if (store.hasPack(pack)) return store.recordsOf(pack);
+    const known = this.#frames.get(pack)?.records ?? this.#whole.get(pack)?.records;
+    if (known !== undefined) return known;
+    const others = this.#others(pack);
+    if (others.length === 0) return (await this.#fromStripe(pack)).records;
+    const frame = await receiver.frame(pack, others);
+    this.#frames.set(pack, frame);
+    return frame.records;
+  }
+
+  #others(pack: DigestHex): string[] {
+    return (this.#holders.get(pack) ?? []).filter((node) => node !== this.#options.peers.self);
+  }
+
+  /** @param wanted  indexes into `records(pack)`; other records of the file may be missing. */
+  async open(pack: DigestHex, wanted: readonly number[], signal?: AbortSignal): Promise<OpenedPack> {
+    const { store, receiver } = this.#options;
+    if (store.hasPack(pack))
+      return { path: store.packFile(pack), isOwn: true, release: async () => undefined };
+    await this.records(pack);
+    const whole = this.#whole.get(pack);
+    if (whole !== undefined) {
+      return { path: whole.path, isOwn: false, release: () => this.#drop(pack, whole.path) };
+    }
+    const path = this.#temporaryPath(pack);
+    const frame = this.#frames.get(pack) ?? (await receiver.frame(pack, this.#others(pack), signal));
+    await receiver.fetchRecords(frame, wanted, this.#others(pack), path, signal);
+    return { path, isOwn: false, release: () => receiver.discard(path) };
+  }
+
+  async #drop(pack: DigestHex, path: string): Promise<void> {
+    this.#whole.delete(pack);
+    await this.#options.receiver.discard(path);
+  }
+
+  /** Removes temporary files that were made for their record list and never opened. */
+  async close(): Promise<void> {
+    for (const [pack, { path }] of this.#whole) await this.#drop(pack, path);
+  }
+
+  #temporaryPath(pack: DigestHex): string {
+    const suffix = toHex(systemRandom.fill(new Uint8Array(4)));
+    return join(this.#options.store.layout.incoming, `${pack}.${suffix}.reading`);
+  }
+
+  async #fromStripe(pack: DigestHex): Promise<{ path: string; records: readonly PackRecord[] }> {
+    const entry = await this.#options.catalog.pack(pack);
+    if (entry?.stripe === undefined) throw noCopy(pack);
+    const gathered = await gatherShards(this.#options, entry, entry.stripe.dataShards);
+    const path = this.#temporaryPath(pack);
+    try {
+      const { dataShards, parityShards, matrix } = entry.stripe;
+      const input = {
+        pack: fromHex(pack),
+        packBytes: entry.bytes,
+        scheme: { dataShards, parityShards, matrix },
+        codecId: this.#options.codecId,
+        sources: gathered.shards,
+        path,
+      };
+      await this.#options.pool.run(reconstructPack, input, { bytes: entry.bytes });
+    } finally {
+      await gathered.release();
+    }
+    const made = { path, records: openPack(nodeFileSystem, path, pack).records };
+    this.#whole.set(pack, made);
+    return made;
+  }
+}
+
+function noCopy(pack: DigestHex): KwamError {
+  return new KwamError(
+    'UNAVAILABLE',
+    `expected some node to hold pack ${pack}, none that is up does; start the missing nodes and try again`,
+    { context: { pack }, retryable: true },
+  );
+}
+
+export interface GatheredShards {
+  readonly shards: readonly ShardFile[];
+  release(): Promise<void>;
+}
+
+/** Brings shards of a stripe here, own ones first, until there are `count`; temporary files for what others hold. */
+export async function gatherShards(
+  options: PackAccessOptions,
+  entry: PackRecordEntry,
+  count: number,
+): Promise<GatheredShards> {
+  const { store, receiver, peers } = options;
+  const ids = entry.stripe!.shards;
+  const holders = await findHolders(peers, store, ids);
+  const shards: ShardFile[] = [];
+  const temporary: string[] = [];
+  const release = async (): Promise<void> => {
+    for (const path of temporary) await receiver.discard(path);
+  };
+  try {
+    for (const [shardIndex, id] of ids.entries()) {
+      if (store.hasPack(id)) shards.push({ shardIndex, id, path: store.packFile(id) });
+    }
+    for (const [shardIndex, id] of ids.entries()) {
+      const from = (holders.get(id) ?? []).filter((node) => node !== peers.self);
+      if (shards.length >= count || store.hasPack(id) || from.length === 0) continue;
+      const suffix = toHex(systemRandom.fill(new Uint8Array(4)));
+      const path = join(store.layout.incoming, `${id}.${suffix}.reading`);
+      temporary.push(path);
+      await receiver.fetchWhole(id, from, path);
+      shards.push({ shardIndex, id, path });
+    }
+  } catch (error) {
+    await release();
+    throw error;
+  }
+  return { shards, release };
+}

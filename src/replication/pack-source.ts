@@ -1,0 +1,56 @@
+/**
+ * Serves packs to other nodes.
+ * In: a pull request. Out: bytes of a present pack's file. A pack in quarantine, missing or unknown is NOT_FOUND.
+ * Does not verify what it streams: the receiver does, against the pack's id, and tells us when it finds damage.
+ */
+import { open } from 'node:fs/promises';
+import type { DigestHex } from '../digest.ts';
+import { KwamError } from '../errors.ts';
+import { nodeFileSystem } from '../filesystem.ts';
+import { messageBytesMax } from '../limits.ts';
+import { openPack } from '../store/pack-reader.ts';
+import type { Store } from '../store/store.ts';
+import type { PullRequest } from './protocol.ts';
+
+export async function* servePull(store: Store, request: PullRequest): AsyncGenerator<Uint8Array> {
+  requirePresent(store, request.pack);
+  const path = store.packFile(request.pack);
+  if (request.what === 'frame') {
+    const { headerBytes, index } = openPack(nodeFileSystem, path, request.pack);
+    yield headerBytes;
+    for (let at = 0; at < index.length; at += messageBytesMax) yield index.subarray(at, at + messageBytesMax);
+    return;
+  }
+  yield* streamRanges(path, request.ranges);
+}
+
+function requirePresent(store: Store, pack: DigestHex): void {
+  if (store.hasPack(pack)) return;
+  const state = store.packInfo(pack)?.state ?? 'unknown';
+  throw new KwamError('NOT_FOUND', `expected to hold pack ${pack}, it is ${state} here; ask another node`, {
+    context: { pack, state },
+  });
+}
+
+/** One buffer serves the whole stream: a yielded view is only read until the next one is asked for. */
+async function* streamRanges(
+  path: string,
+  ranges: readonly (readonly [number, number])[],
+): AsyncGenerator<Uint8Array> {
+  const file = await open(path, 'r').catch((cause: unknown) => {
+    throw new KwamError('NOT_FOUND', `the pack at ${path} is gone; ask another node`, { cause });
+  });
+  const buffer = new Uint8Array(messageBytesMax);
+  try {
+    for (const [start, end] of ranges) {
+      for (let at = start; at < end; ) {
+        const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, end - at), at);
+        if (bytesRead === 0) throw new KwamError('IO', `the pack at ${path} ends at ${at}, before ${end}`);
+        yield buffer.subarray(0, bytesRead);
+        at += bytesRead;
+      }
+    }
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,211 @@
+/**
+ * What a node does when it is asked: the table of its calls, and the pulls it serves.
+ * In: method and request as they came over the wire, from a peer that the transport has authenticated. Out: progress
+ * messages, then one result. Fields are checked before use. Who may call what is decided by the identity layer; today every
+ * member of the trust domain may.
+ */
+
+import type { DigestHex } from './digest.ts';
+import { KwamError } from './errors.ts';
+import { type CompactServices, compact } from './pipeline/compact.ts';
+import { type IngestServices, ingest } from './pipeline/ingest.ts';
+import { type RestoreServices, restore } from './pipeline/restore.ts';
+import { rebuildShard } from './repair/rebuild-shard.ts';
+import { type RepairServices, repair, SHARD_REBUILD } from './repair/repair.ts';
+import { type ScrubServices, scrub, scrubOne } from './repair/scrub.ts';
+import type { Catalog, ObjectRecord, PackRecordEntry } from './replication/catalog.ts';
+import { findHolders } from './replication/holders.ts';
+import { servePull } from './replication/pack-source.ts';
+import {
+  fieldsOf,
+  PACK_HAVE,
+  PACK_RECEIVE,
+  PACK_RETIRE,
+  PACK_SUSPECT,
+  parsePacks,
+  parsePull,
+  parseReceive,
+  textOf,
+} from './replication/protocol.ts';
+import type { Receiver } from './replication/receiver.ts';
+import type { Store } from './store/store.ts';
+import type { CallContext, Handler, JsonValue } from './transport/transport.ts';
+
+export interface ServiceParts {
+  readonly store: Store;
+  readonly receiver: Receiver;
+  readonly catalog: Catalog;
+  readonly ingest: IngestServices;
+  readonly restore: RestoreServices;
+  readonly scrub: ScrubServices;
+  readonly repair: RepairServices;
+  readonly compact: CompactServices;
+  /** What `node.status` says beside the store's statistics. */
+  readonly describe: () => { readonly [name: string]: JsonValue };
+  /** Space may have become free: an object was removed or replaced. */
+  readonly onGarbage: () => void;
+}
+
+type Report = (what: string, bytesDone: number, bytesTotal: number) => void;
+type Method = (request: JsonValue, report: Report, signal: AbortSignal) => Promise<unknown>;
+
+export function createHandler(parts: ServiceParts): Handler {
+  const methods: Readonly<Record<string, Method>> = {
+    ...packMethods(parts),
+    ...objectMethods(parts),
+    ...nodeMethods(parts),
+  };
+  return {
+    call(method, request, context) {
+      const act = methods[method];
+      if (act === undefined) {
+        throw new KwamError(
+          'PROTOCOL',
+          `expected a method that this node knows, got ${method}; is it of another version?`,
+        );
+      }
+      return withProgress((report) => act(request, report, context.signal), isQuiet(method));
+    },
+    pull: (request: JsonValue, _context: CallContext) => servePull(parts.store, parsePull(request)),
+  };
+}
+
+/** Calls between nodes answer with the bare result; calls from people report progress first. */
+function isQuiet(method: string): boolean {
+  return method.startsWith('pack.') || method.startsWith('shard.');
+}
+
+function packMethods(parts: ServiceParts): Record<string, Method> {
+  const { store, receiver } = parts;
+  return {
+    [PACK_RECEIVE]: async (request, _report, signal) => {
+      const { pack, from } = parseReceive(request);
+      return { bytes: await receiver.receive(pack, from, signal) };
+    },
+    [PACK_HAVE]: async (request) => ({ have: parsePacks(request).filter((pack) => store.hasPack(pack)) }),
+    [PACK_SUSPECT]: async (request) => {
+      let isGood = true;
+      for (const pack of parsePacks(request)) isGood = (await scrubOne(parts.scrub, pack)) && isGood;
+      return { isGood };
+    },
+    [PACK_RETIRE]: async (request) => {
+      for (const pack of parsePacks(request)) await retireIfUnlisted(parts, pack);
+      return {};
+    },
+    [SHARD_REBUILD]: async (request) => {
+      const fields = fieldsOf(request, SHARD_REBUILD);
+      return rebuildShard(parts.restore, textOf(fields, 'pack') as DigestHex, Number(fields['shardIndex']));
+    },
+  };
+}
+
+/** Never on a peer's word alone: what the catalog still lists stays. */
+async function retireIfUnlisted(parts: ServiceParts, pack: DigestHex): Promise<void> {
+  if ((await parts.catalog.pack(pack)) === undefined) await parts.store.retirePack(pack);
+}
+
+function objectMethods(parts: ServiceParts): Record<string, Method> {
+  const { catalog } = parts;
+  return {
+    'object.put': async (request, report, signal) => {
+      const fields = fieldsOf(request, 'object.put');
+      const result = await ingest(parts.ingest, {
+        path: textOf(fields, 'path'),
+        name: textOf(fields, 'name'),
+        signal,
+        onProgress: (done, total) => report('put', done, total),
+      });
+      parts.onGarbage();
+      return result;
+    },
+    'object.get': async (request, report, signal) => {
+      const fields = fieldsOf(request, 'object.get');
+      return restore(parts.restore, {
+        name: textOf(fields, 'name'),
+        destination: textOf(fields, 'destination'),
+        signal,
+        onProgress: (done, total) => report('get', done, total),
+      });
+    },
+    'object.verify': async (request, report, signal) =>
+      restore(parts.restore, {
+        name: textOf(fieldsOf(request, 'object.verify'), 'name'),
+        signal,
+        onProgress: (done, total) => report('verify', done, total),
+      }),
+    'object.list': async () => {
+      const objects: ObjectRecord[] = [];
+      for await (const object of catalog.objects()) objects.push(object);
+      return { objects };
+    },
+    'object.remove': async (request) => {
+      const { name, manifest } = await catalog.removeObject(
+        textOf(fieldsOf(request, 'object.remove'), 'name'),
+      );
+      parts.onGarbage();
+      return { name, manifest };
+    },
+  };
+}
+
+function nodeMethods(parts: ServiceParts): Record<string, Method> {
+  return {
+    'node.status': async () => ({ ...parts.describe(), ...parts.store.statistics() }),
+    'node.scrub': async (request, report, signal) => {
+      const full = fieldsOf(request, 'node.scrub')['full'] === true;
+      return scrub(parts.scrub, { full, signal, onProgress: (done, total) => report('scrub', done, total) });
+    },
+    'node.repair': async (_request, report, signal) =>
+      repair(parts.repair, { signal, onProgress: (done, total) => report('repair', done, total) }),
+    'node.compact': async () => compact(parts.compact),
+    'cluster.status': async () => clusterStatus(parts),
+  };
+}
+
+async function clusterStatus(parts: ServiceParts): Promise<unknown> {
+  const { catalog, store } = parts;
+  const entries: PackRecordEntry[] = [];
+  for await (const entry of catalog.packs()) entries.push(entry);
+  let objects = 0;
+  for await (const _ of catalog.objects()) objects++;
+  const ids = entries.flatMap((entry) => entry.stripe?.shards ?? [entry.id]);
+  const holders = await findHolders(parts.repair.peers, store, ids);
+  const held = (id: DigestHex): number => holders.get(id)?.length ?? 0;
+  const isUnder = (entry: PackRecordEntry): boolean =>
+    entry.stripe === undefined
+      ? held(entry.id) < (entry.copies ?? 1)
+      : entry.stripe.shards.some((shard) => held(shard) === 0);
+  return { objects, packs: entries.length, underReplicated: entries.filter(isUnder).length };
+}
+
+/** Turns a function that reports into a stream: the newest report each time the stream is read, then the result. */
+async function* withProgress(
+  act: (report: Report) => Promise<unknown>,
+  isQuiet: boolean,
+): AsyncGenerator<JsonValue> {
+  let latest: JsonValue | undefined;
+  let wake: () => void = () => undefined;
+  let isDone = false;
+  const outcome = act((what, bytesDone, bytesTotal) => {
+    latest = { progress: { what, bytesDone, bytesTotal } };
+    wake();
+  }).finally(() => {
+    isDone = true;
+    wake();
+  });
+  // Awaited below in every case; this only keeps a failure before that from counting as unhandled.
+  outcome.catch(() => undefined);
+  while (!isDone) {
+    if (latest === undefined) {
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+      continue;
+    }
+    const message = latest;
+    latest = undefined;
+    if (!isQuiet) yield message;
+  }
+  const result = (await outcome) as JsonValue;
+  yield isQuiet ? result : { result };
+}

@@ -1,0 +1,101 @@
+/**
+ * Entry of a worker thread: kernels, self-tests, and the table of every task.
+ * In: a TaskMessage. Out: an Outcome. A worker accepts no work before its known-answer tests pass, repeats them hourly
+ * (a core can go bad), and ends its own thread when one fails: it is retired, not trusted.
+ */
+import { setImmediate } from 'node:timers';
+import { workerData } from 'node:worker_threads';
+import { selfTestChunker } from './chunking/chunker.ts';
+import { selfTestReedSolomon } from './erasure/reed-solomon.ts';
+import { KwamError } from './errors.ts';
+import { nodeFileSystem } from './filesystem.ts';
+import { chooseEngine } from './hashing/choose-engine.ts';
+import { selfTestSha256 } from './hashing/self-test.ts';
+import { ingestFiles, ingestPart, ingestRecords } from './pipeline/ingest-tasks.ts';
+import { finishFiles, finishTree, makeDirectories, restorePack } from './pipeline/restore-tasks.ts';
+import { walkTree } from './pipeline/walk.ts';
+import { copyInto, installPack, preparePack, sealPack, verifyPack } from './replication/pack-tasks.ts';
+import { encodeStripe, reconstructPack, reconstructShard } from './replication/stripe-tasks.ts';
+import { loadKernels } from './wasm/load.ts';
+import type { TaskMessage, WorkerOptions } from './workers/pool.ts';
+import {
+  type AnyTask,
+  createContext,
+  noTime,
+  type Outcome,
+  serializeError,
+  type WorkerContext,
+} from './workers/task.ts';
+
+const TASKS: ReadonlyMap<string, AnyTask> = new Map(
+  [
+    walkTree,
+    ingestFiles,
+    ingestPart,
+    ingestRecords,
+    sealPack,
+    preparePack,
+    installPack,
+    verifyPack,
+    copyInto,
+    encodeStripe,
+    reconstructPack,
+    reconstructShard,
+    restorePack,
+    makeDirectories,
+    finishFiles,
+    finishTree,
+  ].map((task) => [task.name, task as AnyTask]),
+);
+const SELF_TEST_EVERY_MS = 60 * 60 * 1000;
+
+const options = workerData as WorkerOptions;
+const kernels = loadKernels(options.kernelBuild);
+const seconds = noTime();
+let context: WorkerContext | undefined;
+let testedAt = Number.NEGATIVE_INFINITY;
+
+function testedContext(): WorkerContext {
+  if (context === undefined || performance.now() - testedAt > SELF_TEST_EVERY_MS) {
+    selfTest();
+    testedAt = performance.now();
+    const { engine, other } = chooseEngine(kernels, options.engine);
+    context ??= createContext(kernels, { hash: engine, crossHash: other }, nodeFileSystem, seconds);
+  }
+  return context;
+}
+
+function selfTest(): void {
+  if (takesFault(options.sabotage?.selfTest)) {
+    throw new KwamError('SELF_TEST_FAILED', 'a fault was injected into the self-test', { retryable: true });
+  }
+  selfTestSha256(kernels);
+  selfTestChunker(kernels);
+  selfTestReedSolomon(kernels);
+}
+
+/** Takes one from a cell of injected faults; true for as many callers as the cell holds. */
+function takesFault(cell: SharedArrayBuffer | undefined): boolean {
+  return cell !== undefined && Atomics.sub(new Int32Array(cell), 0, 1) > 0;
+}
+
+export default async function runTask(message: TaskMessage): Promise<Outcome<unknown>> {
+  try {
+    const ready = testedContext();
+    if (takesFault(options.sabotage?.crash)) process.exit(1);
+    Object.assign(seconds, noTime());
+    const task = TASKS.get(message.name);
+    if (task === undefined) throw new Error(`no task is named ${message.name}`);
+    const value = await task.run(ready, message.input as never, message.ports);
+    return { ok: true, value, seconds: { ...seconds } };
+  } catch (error) {
+    for (const port of message.ports) port.close();
+    if (isFaultyCore(error)) setImmediate(() => process.exit(1));
+    return { ok: false, error: serializeError(error) };
+  }
+}
+
+/** Known answers came out wrong, or the two hash engines disagree: this thread's results cannot be trusted. */
+function isFaultyCore(error: unknown): boolean {
+  return error instanceof KwamError && (error.code === 'SELF_TEST_FAILED' || error.code === 'INTEGRITY');
+}
