@@ -72,36 +72,40 @@ async function countOf(store: ControlStore, key: string): Promise<number> {
   return entry === undefined ? 0 : Number.parseInt(Buffer.from(entry.value).toString(), 10);
 }
 
-it(`loses nothing acknowledged and keeps nothing half over ${kills} kills (seed ${seed})`, async () => {
-  const random = seededRandom(seed);
-  const store = LmdbControlStore.open({ directory, clock: systemClock });
-  const start = (name: string) => {
-    const writer = new Writer(directory, name);
-    writers.add(writer);
-    return writer;
-  };
-  const bystander = start('bystander');
-  for (let round = 0; round < kills; round++) {
-    const victim = start('victim');
-    await victim.progress(1 + random.below(5));
-    await delay(random.below(8));
-    await victim.kill();
-    writers.delete(victim);
-    const { count, revision } = victim.acknowledged.at(-1)!;
-    const left = await countOf(store, 'left/victim');
-    expect(left).toBeGreaterThanOrEqual(count);
-    expect(left).toBeLessThanOrEqual(count + 1);
-    expect(await countOf(store, 'right/victim')).toBe(left);
-    expect((await store.transact([], [])).revision).toBeGreaterThanOrEqual(revision);
-    // The one that lives goes on: the dead one's lock is not in its way.
-    await bystander.progress(2);
-  }
-  await bystander.kill();
-  writers.delete(bystander);
-  const total = (await countOf(store, 'left/victim')) + (await countOf(store, 'left/bystander'));
-  expect(await countOf(store, 'shared')).toBe(total);
-  await store.close();
-});
+it(
+  `loses nothing acknowledged and keeps nothing half over ${kills} kills (seed ${seed})`,
+  async () => {
+    const random = seededRandom(seed);
+    const store = LmdbControlStore.open({ directory, clock: systemClock });
+    const start = (name: string) => {
+      const writer = new Writer(directory, name);
+      writers.add(writer);
+      return writer;
+    };
+    const bystander = start('bystander');
+    for (let round = 0; round < kills; round++) {
+      const victim = start('victim');
+      await victim.progress(1 + random.below(5));
+      await delay(random.below(8));
+      await victim.kill();
+      writers.delete(victim);
+      const { count, revision } = victim.acknowledged.at(-1)!;
+      const left = await countOf(store, 'left/victim');
+      expect(left).toBeGreaterThanOrEqual(count);
+      expect(left).toBeLessThanOrEqual(count + 1);
+      expect(await countOf(store, 'right/victim')).toBe(left);
+      expect((await store.transact([], [])).revision).toBeGreaterThanOrEqual(revision);
+      // The one that lives goes on: the dead one's lock is not in its way.
+      await bystander.progress(2);
+    }
+    await bystander.kill();
+    writers.delete(bystander);
+    const total = (await countOf(store, 'left/victim')) + (await countOf(store, 'left/bystander'));
+    expect(await countOf(store, 'shared')).toBe(total);
+    await store.close();
+  },
+  60_000 + kills * 5000,
+);
 
 it('is free again, and without a trace, when a process died inside a transaction with the lock in its hands', async () => {
   const store = LmdbControlStore.open({ directory, clock: systemClock });
