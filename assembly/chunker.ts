@@ -6,13 +6,18 @@
  *   filter f = (A·w(-34) + B·w(-18) + C·w(-2)) mod 2^16 >> 4    w(i) = the two bytes at s + c + i, little-endian
  *   judge  g = (K0·d(-32) + K1·d(-24) + K2·d(-16) + K3·d(-8)) mod 2^64, folded and mixed to 32 bits   d(i) = eight bytes
  *   H = f · 2^32 + g, 44 bits
- * The chunk ends at the first c with H(c) >= 2^44 - floor(2^44 / (target - min)); if there is none up to max, at the c whose
- * H is largest, the latest such c when several are equal. What is left at the end of the input is the last chunk.
+ * With D = target - min, the chunk ends at the first c with
+ *   min <= c < target   and H(c) >= 2^44 - floor(2^44 / D) / 2, that is with probability 1 / 2D, or
+ *   target <= c <= max  and H(c) >= 2^44 - floor(2^44 / D) · 3, at least 0, that is with probability 3 / D;
+ * if there is none up to max, at the c whose H is largest, the latest such c when several are equal. What is left at the end of the
+ * input is the last chunk. On random data the mean length is about target: 2D(1 - e^-1/2) + e^-1/2 D / 3 = 0.99 D beyond min.
  *
  * Why so: f needs 14 SIMD operations for 16 positions (three multiplies for each 8, no table, no lane crossing), and one position in
  * 4096 reaches g. The fallback to the largest hash resynchronises where thresholds find nothing: constant data is cut at max,
- * periodic data at one phase of its period, low-entropy data at its rarest place. Idea of the extremum: MinCDC (O. Peters); of the
- * window that skips to min: FastCDC (Xia et al., USENIX ATC 2016).
+ * periodic data at one phase of its period, low-entropy data at its rarest place. Two thresholds keep lengths near target: an edit
+ * spoils the chunk it falls in, so what counts is the mean length seen from a byte, 74 KiB for 16/64/256 KiB where one threshold of
+ * the same mean gives 100 KiB; on edited binaries it saves 3 % more bytes (bench/results/2026-11-22-chunk-rule.md).
+ * Sources: skip to min and two thresholds, FastCDC (Xia et al., USENIX ATC 2016); extremum as a cut, MinCDC (O. Peters).
  *
  * Holds: min <= chunk <= max except the last chunk; a cut depends on the bytes since the chunk's start only.
  * Uses at most length / min + 1 entries of CUTS: 16385 for 16 MiB and the smallest min, half of the region.
@@ -36,7 +41,8 @@ const K3: u64 = 0xc2b2ae3d27d4eb4f;
 
 const WINDOW: u32 = 34;
 const FILTER_DROPPED_BITS: u32 = 4;
-const HASH_BITS: u64 = 44;
+/** Number of different hashes. */
+const HASHES: u64 = 1 << 44;
 /** Positions that one turn of the hot loop covers: 8 vectors of 16. */
 const BLOCK: u32 = 128;
 
@@ -50,7 +56,7 @@ const MULTIPLIERS: usize = memory.data<u16>(
   16,
 );
 
-/** Largest filter value that the last call of firstCut saw; bestCut needs it. */
+/** Largest filter value that firstCut saw since nextLength began; bestCut needs it. */
 let filterMax: u32 = 0;
 
 class Filter {
@@ -118,18 +124,16 @@ function firstInBlock(p: usize, floor: v128, bar: u64): usize {
 
 /** First window start in [p, last] whose hash reaches `bar`, or 0; one position at a time, for runs shorter than a block. */
 function firstSlow(p: usize, last: usize, bar: u64): usize {
-  let best: u32 = 0;
   for (; p <= last; p++) {
     const hash = hashAt(p);
     if (hash >= bar) return p;
-    best = max(best, <u32>(hash >> 32));
+    filterMax = max(filterMax, <u32>(hash >> 32));
   }
-  filterMax = best;
   return 0;
 }
 
 /**
- * First window start in [first, last] whose hash reaches `bar`, or 0 and filterMax set.
+ * First window start in [first, last] whose hash reaches `bar`, or 0 and filterMax raised.
  * The final block is laid so that it ends with `last`: it overlaps the one before, where nothing was found.
  */
 function firstCut(first: usize, last: usize, bar: u64): usize {
@@ -151,7 +155,7 @@ function firstCut(first: usize, last: usize, bar: u64): usize {
     if (p == lastBlock) break;
     p = min(p + BLOCK, lastBlock);
   }
-  filterMax = largestLane(best) >> FILTER_DROPPED_BITS;
+  filterMax = max(filterMax, largestLane(best) >> FILTER_DROPPED_BITS);
   return 0;
 }
 
@@ -170,7 +174,7 @@ function constant16(p: usize): bool {
   return !v128.any_true(v128.or(v128.or(a, b), c));
 }
 
-/** Window start in [first, last] with the largest hash, the latest of equals; firstCut has just left filterMax. */
+/** Window start in [first, last] with the largest hash, the latest of equals; filterMax is that of all these positions. */
 function bestCut(first: usize, last: usize): usize {
   const floor = i16x8.splat(<i16>(filterMax << FILTER_DROPPED_BITS));
   let best: u64 = 0;
@@ -200,14 +204,22 @@ function bestCut(first: usize, last: usize): usize {
   return bestAt;
 }
 
-/** Length of the chunk that starts at `start` and has `rest` bytes after it, or 0 when more input could still change it. */
-function nextCut(start: usize, rest: u32, bytesMin: u32, bytesMax: u32, bar: u64): u32 {
-  if (rest < bytesMin) return 0;
-  const first = start + bytesMin - WINDOW;
-  const last = start + min(rest, bytesMax) - WINDOW;
-  let found = firstCut(first, last, bar);
-  if (found == 0 && rest >= bytesMax) found = bestCut(first, last);
+/** First length in [from, to] whose hash reaches `bar`, or 0. */
+function firstLength(start: usize, from: u32, to: u32, bar: u64): u32 {
+  const found = firstCut(start + from - WINDOW, start + to - WINDOW, bar);
   return found == 0 ? 0 : <u32>(found + WINDOW - start);
+}
+
+/** Length of the chunk at `start`, after which `rest` bytes lie, or 0 when more input could still change it. */
+function nextLength(start: usize, rest: u32, bytesMin: u32, bytesTarget: u32, bytesMax: u32, pass: u64): u32 {
+  if (rest < bytesMin) return 0;
+  const longest = min(rest, bytesMax);
+  filterMax = 0;
+  let length = firstLength(start, bytesMin, min(bytesTarget - 1, longest), HASHES - pass / 2);
+  if (length != 0) return length;
+  if (longest >= bytesTarget) length = firstLength(start, bytesTarget, longest, HASHES - min(pass * 3, HASHES));
+  if (length != 0 || rest < bytesMax) return length;
+  return <u32>(bestCut(start + bytesMin - WINDOW, start + bytesMax - WINDOW) + WINDOW - start);
 }
 
 /**
@@ -222,16 +234,16 @@ export function chunkScan(
   chunkBytesMax: u32,
   final: u32,
 ): u32 {
-  const bar = (<u64>1 << HASH_BITS) - (<u64>1 << HASH_BITS) / <u64>(chunkBytesTarget - chunkBytesMin);
+  const pass = HASHES / <u64>(chunkBytesTarget - chunkBytesMin);
   let end: u32 = 0;
   let count: u32 = 0;
   while (end < length) {
-    let cut = nextCut(offset + end, length - end, chunkBytesMin, chunkBytesMax, bar);
-    if (cut == 0) {
+    let chunk = nextLength(offset + end, length - end, chunkBytesMin, chunkBytesTarget, chunkBytesMax, pass);
+    if (chunk == 0) {
       if (!final) break;
-      cut = length - end;
+      chunk = length - end;
     }
-    end += cut;
+    end += chunk;
     store<u32>(CUTS + (count << 2), end);
     count++;
   }

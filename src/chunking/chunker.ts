@@ -94,7 +94,7 @@ const SELF_TEST_SIZES: ChunkerSizes = {
 };
 /** By test/reference/chunker.ts over these bytes. */
 const SELF_TEST_CUTS =
-  '4338,5376,8817,11652,16891,19595,22674,23940,29940,35940,37125,38525,39925,41325,42725,44125,45525,46925,48325,49152';
+  '3149,5376,8817,11652,15413,16891,19595,22674,23940,29940,35940,37125,38525,39925,41325,42725,44125,45525,46925,48325,49152';
 
 /** 24 KiB of a linear congruential sequence (Numerical Recipes' constants), 12 KiB of zeros, 12 KiB of a period of 700. */
 function fillSelfTest(bytes: Uint8Array): void {

@@ -24,20 +24,28 @@ function judgeAt(view: DataView, end: number): number {
   return Number(mod64((sum ^ (sum >> 32n)) * 0x9e3779b97f4a7c15n) >> 32n);
 }
 
+/** The lowest hash that `pass` of all 2^44 hashes reach. */
+function barOf(pass: bigint): { filter: number; judge: number } {
+  const bar = pass < 2n ** 44n ? 2n ** 44n - pass : 0n;
+  return { filter: Number(bar >> 32n), judge: Number(bar & 0xffffffffn) };
+}
+
 /** Length of the chunk that starts at `start`. Hashes are compared as (filter, judge), the judge only where it matters. */
 function chunkLength(bytes: Uint8Array, view: DataView, start: number, sizes: ChunkerSizes): number {
   const { chunkBytesMin, chunkBytesTarget, chunkBytesMax } = sizes;
   const rest = bytes.length - start;
-  const bar = 2n ** 44n - 2n ** 44n / BigInt(chunkBytesTarget - chunkBytesMin);
-  const barFilter = Number(bar >> 32n);
-  const barJudge = Number(bar & 0xffffffffn);
+  const pass = 2n ** 44n / BigInt(chunkBytesTarget - chunkBytesMin);
+  const early = barOf(pass / 2n);
+  const late = barOf(pass * 3n);
   let best = { length: 0, filter: -1, judge: -1 };
   for (let length = chunkBytesMin; length <= Math.min(rest, chunkBytesMax); length++) {
+    const bar = length < chunkBytesTarget ? early : late;
     const filter = filterAt(bytes, start + length);
-    if (filter < best.filter) continue;
+    if (filter < best.filter && filter < bar.filter) continue;
     const judge = judgeAt(view, start + length);
-    if (filter > barFilter || (filter === barFilter && judge >= barJudge)) return length;
-    if (filter > best.filter || judge >= best.judge) best = { length, filter, judge };
+    if (filter > bar.filter || (filter === bar.filter && judge >= bar.judge)) return length;
+    if (filter > best.filter || (filter === best.filter && judge >= best.judge))
+      best = { length, filter, judge };
   }
   return rest < chunkBytesMax ? rest : best.length;
 }
