@@ -9,18 +9,25 @@
  * Does not check revocation: SVIDs live for hours. Does not decide whether the ID may do anything.
  */
 import './metadata-reflection.ts';
-import { X509Certificate as NodeCertificate } from 'node:crypto';
 import {
   BasicConstraintsExtension,
   ExtendedKeyUsageExtension,
-  type Extension,
   KeyUsageFlags,
   KeyUsagesExtension,
-  SubjectAlternativeNameExtension,
-  X509Certificate,
 } from '@peculiar/x509';
-import { KwamError } from '../errors.ts';
-import { certificateBytesMax, certificateChainMax } from '../limits.ts';
+import type { KwamError } from '../errors.ts';
+import { certificateChainMax } from '../limits.ts';
+import {
+  type Certificate,
+  extensionOf,
+  hasSigned,
+  namesOf,
+  REISSUE,
+  readCertificate,
+  refusal,
+  refuse,
+  SUBJECT_ALTERNATIVE_NAME,
+} from './certificate.ts';
 import {
   authorityIdOf,
   DNS_SUFFIX,
@@ -35,7 +42,6 @@ import {
 /** The authorities of each trust domain, in DER. Never merged: a domain vouches for its own IDs only. */
 export type TrustBundle = ReadonlyMap<TrustDomain, readonly Uint8Array[]>;
 
-const SUBJECT_ALTERNATIVE_NAME = '2.5.29.17';
 const BASIC_CONSTRAINTS = '2.5.29.19';
 const KEY_USAGE = '2.5.29.15';
 const EXTENDED_KEY_USAGE = '2.5.29.37';
@@ -44,40 +50,6 @@ const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
 /** Critical extensions that this check understands; any other one means the certificate asks for more than we do. */
 const UNDERSTOOD = new Set([SUBJECT_ALTERNATIVE_NAME, BASIC_CONSTRAINTS, KEY_USAGE, EXTENDED_KEY_USAGE]);
 const HASHES = new Set(['SHA-256', 'SHA-384', 'SHA-512']);
-
-/** One certificate, read twice: fields by @peculiar/x509, signatures by OpenSSL. */
-interface Certificate {
-  readonly node: NodeCertificate;
-  readonly extensions: readonly Extension[];
-  readonly subject: string;
-  readonly issuer: string;
-  readonly notBefore: Date;
-  readonly notAfter: Date;
-  /** For example ECDSA and SHA-256. */
-  readonly algorithm: string;
-  readonly hash: string;
-}
-
-interface Refusal {
-  readonly rule: string;
-  readonly expected: string;
-  readonly actual: string;
-  readonly remedy: string;
-  readonly cause?: unknown;
-}
-
-const REISSUE = 'issue a new SVID with `kwam-dp identity issue`';
-
-function refusal({ rule, expected, actual, remedy, cause }: Refusal): KwamError {
-  return new KwamError('SVID_INVALID', `SVID: expected ${expected}, got ${actual}; ${remedy}`, {
-    context: { rule, expected, actual, remedy },
-    ...(cause === undefined ? {} : { cause }),
-  });
-}
-
-function refuse(why: Refusal): never {
-  throw refusal(why);
-}
 
 /** @throws KwamError SVID_INVALID  names the rule; nothing about the chain may then be believed. */
 export function checkSvid(chain: readonly Uint8Array[], bundle: TrustBundle, nowMs: number): SpiffeId {
@@ -113,58 +85,6 @@ export function readAuthorityId(der: Uint8Array): SpiffeId {
     actual: uris.join(', ') || 'none',
     remedy: 'put only the certificates of authorities into the bundle',
   });
-}
-
-function readCertificate(der: Uint8Array): Certificate {
-  const unreadable = (actual: string): never =>
-    refuse({ rule: 'encoding', expected: 'one X.509 certificate in DER', actual, remedy: REISSUE });
-  if (der.length > certificateBytesMax) unreadable(`${der.length} bytes, more than ${certificateBytesMax}`);
-  const certificate = readable('one X.509 certificate in DER', () => parse(der));
-  // OpenSSL re-encodes exactly what it parsed: a difference means that bytes are there which one parser did not see.
-  if (!certificate.node.raw.equals(der)) unreadable('a certificate with bytes around it');
-  return certificate;
-}
-
-/** Everything is read here and now: @peculiar/x509 decodes late, and a damaged field would throw where nobody expects it. */
-function parse(der: Uint8Array): Certificate {
-  const fields = new X509Certificate(der as Uint8Array<ArrayBuffer>);
-  const { extensions, subject, issuer, notBefore, notAfter } = fields;
-  const { name: algorithm, hash } = fields.signatureAlgorithm as { name: string; hash?: { name: string } };
-  const node = new NodeCertificate(der);
-  return { node, extensions, subject, issuer, notBefore, notAfter, algorithm, hash: hash?.name ?? 'no hash' };
-}
-
-/** Runs a parser on hostile bytes: whatever it throws is a refusal. */
-function readable<T>(expected: string, read: () => T): T {
-  try {
-    return read();
-  } catch (cause) {
-    return refuse({ rule: 'encoding', expected, actual: 'bytes that do not parse', remedy: REISSUE, cause });
-  }
-}
-
-type ExtensionClass<T> = new (raw: ArrayBuffer) => T;
-
-/** RFC 5280 section 4.2: an extension may occur once. Parsers differ in which one they take, so twice is refused. */
-function extensionOf<T>(certificate: Certificate, oid: string, kind: ExtensionClass<T>): T | undefined {
-  const found = certificate.extensions.filter((extension) => extension.type === oid);
-  if (found.length > 1) {
-    refuse({
-      rule: 'extension-twice',
-      expected: `extension ${oid} once`,
-      actual: `${found.length}`,
-      remedy: REISSUE,
-    });
-  }
-  const [one] = found;
-  if (one === undefined) return undefined;
-  return readable(`extension ${oid}`, () => (one instanceof kind ? one : new kind(one.rawData)));
-}
-
-function namesOf(certificate: Certificate, type: 'url' | 'dns'): string[] {
-  const extension = extensionOf(certificate, SUBJECT_ALTERNATIVE_NAME, SubjectAlternativeNameExtension);
-  const names = readable('subject alternative names', () => extension?.names.items ?? []);
-  return names.filter((name) => name.type === type).map((name) => name.value);
 }
 
 function leafId(leaf: Certificate): SpiffeId {
@@ -322,9 +242,7 @@ function issuerOf(subject: Certificate, candidates: Certificate[]): Issuer | und
       remedy: REISSUE,
     });
   }
-  const index = readable('public keys of authorities', () =>
-    candidates.findIndex(({ node }) => subject.node.checkIssued(node) && subject.node.verify(node.publicKey)),
-  );
+  const index = candidates.findIndex((candidate) => hasSigned(candidate, subject));
   if (index === -1) return undefined;
   return { certificate: candidates[index]!, index, others: candidates.filter((_, i) => i !== index) };
 }

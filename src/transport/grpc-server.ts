@@ -6,7 +6,6 @@
  * A client that is refused still gets one answer, UNAUTHENTICATED with the rule, because a bare TLS alert helps nobody;
  * its streams are never shown to the handler, and its connection is closed soon after.
  */
-import { X509Certificate } from 'node:crypto';
 import { createServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import {
   type ChannelOptions,
@@ -23,10 +22,10 @@ import { callMessageBytesMax, messageBytesMax, streamCountMax } from '../limits.
 import { formatAddress, parseAddress } from './address.ts';
 import type { Credentials } from './credentials.ts';
 import { CreditGate } from './credit.ts';
+import { Doorkeeper } from './doorkeeper.ts';
 import { lostPeer, portTaken } from './failures.ts';
 import { ERROR_TRAILER, STREAM_PATH } from './grpc-method.ts';
 import { creditBytesOf, type Send, serveStream } from './serve-stream.ts';
-import { derChainOf, unauthenticated } from './tls-peer.ts';
 import {
   type Handler,
   type Listener,
@@ -49,13 +48,6 @@ export interface GrpcServerOptions {
 }
 
 type Call = ServerDuplexStream<Buffer, Buffer>;
-
-/** What the SVID check said about a leaf certificate. Its digest names it, so no address can be taken for a peer. */
-interface Admission {
-  readonly peer: PeerId;
-  readonly expiresAtMs: number;
-  sockets: number;
-}
 
 export async function listenGrpc(
   address: string,
@@ -144,71 +136,6 @@ async function shutDown(tls: TlsServer, grpc: Server, sockets: Set<TLSSocket>): 
   grpc.forceShutdown();
   for (const socket of sockets) socket.destroy();
   await closed;
-}
-
-/** Decides about clients once per connection, and remembers by certificate while connections with it are open. */
-class Doorkeeper {
-  readonly #options: GrpcServerOptions;
-  readonly #admitted = new Map<string, Admission>();
-  /** Text only, for the answer to a refused client. */
-  readonly #refusals = new Map<string, KwamError>();
-
-  constructor(options: GrpcServerOptions) {
-    this.#options = options;
-  }
-
-  enter(socket: TLSSocket): boolean {
-    const remote = `${socket.remoteAddress}:${socket.remotePort}`;
-    const certificate = socket.getPeerCertificate(true);
-    try {
-      const admission = this.#admit(derChainOf(certificate), certificate.fingerprint256, socket);
-      admission.sockets++;
-      socket.once('close', () => {
-        if (--admission.sockets === 0) this.#admitted.delete(certificate.fingerprint256);
-      });
-      return true;
-    } catch (cause) {
-      const refusal = unauthenticated(`${this.#options.credentials.spiffeId} refuses this client`, cause);
-      this.#refusals.set(remote, refusal);
-      socket.once('close', () => this.#refusals.delete(remote));
-      this.#options.refused(remote, refusal);
-      return false;
-    }
-  }
-
-  #admit(chain: Uint8Array[], fingerprint: string, socket: TLSSocket): Admission {
-    if (chain.length === 0) {
-      throw new KwamError(
-        'SVID_INVALID',
-        'SVID: expected a client certificate, got none; connect with an identity',
-        {
-          context: { rule: 'missing' },
-        },
-      );
-    }
-    const peer = this.#options.credentials.checkPeer(chain, this.#options.clock.now());
-    if (!socket.authorized) throw socket.authorizationError;
-    const expiresAtMs = new X509Certificate(chain[0]!).validToDate.getTime();
-    const admission = this.#admitted.get(fingerprint) ?? { peer, expiresAtMs, sockets: 0 };
-    this.#admitted.set(fingerprint, admission);
-    return admission;
-  }
-
-  /** @throws KwamError UNAUTHENTICATED  also when the SVID has expired since the connection was made. */
-  peerOf(call: Call): PeerId {
-    const certificate = call.getAuthContext().sslPeerCertificate;
-    const admission = certificate === undefined ? undefined : this.#admitted.get(certificate.fingerprint256);
-    if (admission === undefined)
-      throw this.#refusals.get(call.getPeer()) ?? unauthenticated('client refused', 'no SVID');
-    if (this.#options.clock.now() > admission.expiresAtMs) {
-      const when = new Date(admission.expiresAtMs).toISOString();
-      throw unauthenticated(
-        `${admission.peer} is refused`,
-        `its SVID expired at ${when}; renew it and connect again`,
-      );
-    }
-    return admission.peer;
-  }
 }
 
 /** One stream: turns grpc-js events into the shared server half and back. */

@@ -1,0 +1,93 @@
+/**
+ * Decides which clients may speak to a server.
+ * In: TLS sockets whose handshake is done, and later the calls that arrive over them. Out: the peer ID that the SVID
+ * check has proven, or KwamError UNAUTHENTICATED.
+ */
+import { X509Certificate } from 'node:crypto';
+import type { TLSSocket } from 'node:tls';
+import type { ServerDuplexStream } from '@grpc/grpc-js';
+import type { Clock } from '../clock.ts';
+import { KwamError } from '../errors.ts';
+import type { Credentials } from './credentials.ts';
+import { derChainOf, unauthenticated } from './tls-peer.ts';
+import type { PeerId } from './transport.ts';
+
+export interface DoorOptions {
+  readonly credentials: Credentials;
+  readonly clock: Clock;
+  readonly refused: (remote: string, error: Error) => void;
+}
+
+type KnownCall = Pick<ServerDuplexStream<Buffer, Buffer>, 'getAuthContext' | 'getPeer'>;
+
+/** What the SVID check said about a leaf certificate. Its digest names it, so no address can be taken for a peer. */
+interface Admission {
+  readonly peer: PeerId;
+  readonly expiresAtMs: number;
+  sockets: number;
+}
+
+/** Decides about clients once per connection, and remembers by certificate while connections with it are open. */
+export class Doorkeeper {
+  readonly #options: DoorOptions;
+  readonly #admitted = new Map<string, Admission>();
+  /** Text only, for the answer to a refused client. */
+  readonly #refusals = new Map<string, KwamError>();
+
+  constructor(options: DoorOptions) {
+    this.#options = options;
+  }
+
+  enter(socket: TLSSocket): boolean {
+    const remote = `${socket.remoteAddress}:${socket.remotePort}`;
+    const certificate = socket.getPeerCertificate(true);
+    try {
+      const admission = this.#admit(derChainOf(certificate), certificate.fingerprint256, socket);
+      admission.sockets++;
+      socket.once('close', () => {
+        if (--admission.sockets === 0) this.#admitted.delete(certificate.fingerprint256);
+      });
+      return true;
+    } catch (cause) {
+      const refusal = unauthenticated(`${this.#options.credentials.spiffeId} refuses this client`, cause);
+      this.#refusals.set(remote, refusal);
+      socket.once('close', () => this.#refusals.delete(remote));
+      this.#options.refused(remote, refusal);
+      return false;
+    }
+  }
+
+  #admit(chain: Uint8Array[], fingerprint: string, socket: TLSSocket): Admission {
+    if (chain.length === 0) {
+      throw new KwamError(
+        'SVID_INVALID',
+        'SVID: expected a client certificate, got none; connect with an identity',
+        {
+          context: { rule: 'missing' },
+        },
+      );
+    }
+    const peer = this.#options.credentials.checkPeer(chain, this.#options.clock.now());
+    if (!socket.authorized) throw socket.authorizationError;
+    const expiresAtMs = new X509Certificate(chain[0]!).validToDate.getTime();
+    const admission = this.#admitted.get(fingerprint) ?? { peer, expiresAtMs, sockets: 0 };
+    this.#admitted.set(fingerprint, admission);
+    return admission;
+  }
+
+  /** @throws KwamError UNAUTHENTICATED  also when the SVID has expired since the connection was made. */
+  peerOf(call: KnownCall): PeerId {
+    const certificate = call.getAuthContext().sslPeerCertificate;
+    const admission = certificate === undefined ? undefined : this.#admitted.get(certificate.fingerprint256);
+    if (admission === undefined)
+      throw this.#refusals.get(call.getPeer()) ?? unauthenticated('client refused', 'no SVID');
+    if (this.#options.clock.now() > admission.expiresAtMs) {
+      const when = new Date(admission.expiresAtMs).toISOString();
+      throw unauthenticated(
+        `${admission.peer} is refused`,
+        `its SVID expired at ${when}; renew it and connect again`,
+      );
+    }
+    return admission.peer;
+  }
+}
