@@ -11,7 +11,8 @@ const LAYERS = [
   ['replication'],
   ['repair', 'workload', 'rollout'],
   ['pipeline'],
-  ['node', 'service', 'worker'],
+  ['service', 'worker'],
+  ['node'],
   ['verify'],
   ['cli'],
   ['main'],
@@ -40,7 +41,7 @@ export default {
       comment: 'no barrels, no noun attics: a thing lives with the noun it serves',
       severity: 'error',
       from: {},
-      to: { path: '^src/(.*/)?(index|utils?|common|helpers?|types|misc)\\.ts$' },
+      to: { path: '/(index|utils?|common|helpers?|types|misc)\\.ts$' },
     },
   ],
   options: {

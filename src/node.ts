@@ -17,6 +17,7 @@ import { loadIdentity } from './identity/identity-files.ts';
 import { signerOf, trustOf } from './identity/manifest-trust.ts';
 import { createMetrics, type Metrics, startMetricsServer } from './metrics.ts';
 import { type CompactServices, compact } from './pipeline/compact.ts';
+import { type IngestServices, ingest } from './pipeline/ingest.ts';
 import { KnownChunks } from './pipeline/known-chunks.ts';
 import type { RestoreServices } from './pipeline/restore.ts';
 import type { Plan, PlanNode } from './plan.ts';
@@ -31,6 +32,7 @@ import { loadKernels, readCodecId } from './wasm/load.ts';
 import { ByteBudget } from './workers/byte-budget.ts';
 import { memoryShares } from './workers/memory-shares.ts';
 import { createPool, type PoolObserver } from './workers/pool.ts';
+import { watch } from './workload/watch.ts';
 
 export interface NodeOptions {
   readonly plan: Plan;
@@ -38,6 +40,12 @@ export interface NodeOptions {
   /** The cluster's directory: the store is in D/<name>, identities in D/identity, the control store in D/control. */
   readonly directory: string;
   readonly memoryBytes?: number;
+  /** Put every checkpoint that is complete under this directory. */
+  readonly watch?: {
+    readonly directory: string;
+    readonly quietMs: number;
+    readonly bytesPerSecondMax: number;
+  };
   readonly log: Logger;
 }
 
@@ -155,22 +163,23 @@ async function compose(
   onClose(() => garbage.stop());
   let address = '';
   let metricsAddress = '';
+  const ingestServices: IngestServices = {
+    replicate,
+    store,
+    pool,
+    known,
+    catalog,
+    distributor,
+    codecId,
+    producer: identity.spiffeId,
+    signer: signerOf(identity),
+    clock: systemClock,
+  };
   const handler = createHandler({
     store,
     receiver,
     catalog,
-    ingest: {
-      replicate,
-      store,
-      pool,
-      known,
-      catalog,
-      distributor,
-      codecId,
-      producer: identity.spiffeId,
-      signer: signerOf(identity),
-      clock: systemClock,
-    },
+    ingest: ingestServices,
     restore,
     scrub: {
       store,
@@ -228,11 +237,52 @@ async function compose(
   onClose(leave);
   const gauges = setInterval(() => updateGauges(metrics, store), GAUGES_EVERY_MS).unref();
   onClose(async () => clearInterval(gauges));
+  if (options.watch !== undefined)
+    onClose(startWatch(options.watch, ingestServices, () => garbage.expect(), log));
   log.info({ address, metricsAddress }, 'node is ready');
   return { address, metricsAddress, close };
 }
 
 const GAUGES_EVERY_MS = 1000;
+const WATCH_POLL_MS = 500;
+
+/** @returns how to stop it; the put that runs is cancelled, and done anew at the next start. */
+function startWatch(
+  options: NonNullable<NodeOptions['watch']>,
+  services: IngestServices,
+  onPut: () => void,
+  log: Logger,
+): () => Promise<void> {
+  const stopping = new AbortController();
+  const noteOf = (name: string): string => `watch-${Buffer.from(name).toString('hex')}`;
+  const { directory, quietMs, bytesPerSecondMax } = options;
+  const running = watch(
+    {
+      directory,
+      quietMs,
+      pollMs: WATCH_POLL_MS,
+      clock: services.clock,
+      put: (path, name, signal) =>
+        ingest(services, { path, name, signal, bytesPerSecondMax, onProgress: () => undefined }),
+      memory: {
+        get: (name) => services.store.getNote(noteOf(name)),
+        set: (name, version) => services.store.putNote(noteOf(name), version),
+      },
+      onPut(name, bytes) {
+        log.info({ checkpoint: name, bytes }, 'checkpoint stored');
+        onPut();
+      },
+      onFailure: (name, error) =>
+        log.error({ checkpoint: name, error: String(error) }, 'checkpoint not stored; it is tried again'),
+    },
+    stopping.signal,
+  );
+  running.catch((error: unknown) => log.error({ error: String(error) }, 'watching ended'));
+  return async () => {
+    stopping.abort();
+    await running.catch(() => undefined);
+  };
+}
 
 function updateGauges(metrics: Metrics, store: Store): void {
   const { packs, bytes } = store.statistics();

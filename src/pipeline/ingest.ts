@@ -42,6 +42,8 @@ export interface IngestRequest {
   readonly path: string;
   readonly name: string;
   readonly signal?: AbortSignal;
+  /** Reads no faster than this on average, so that whoever else uses the disk keeps a share. */
+  readonly bytesPerSecondMax?: number;
   readonly onProgress: (bytesDone: number, bytesTotal: number) => void;
 }
 
@@ -134,10 +136,22 @@ class Put {
   }
 
   #readAll(work: readonly Work[]): Promise<WorkResult[]> {
+    const started = this.#services.clock.monotonic();
+    let bytesTaken = 0;
     return inParallel(work, this.#services.pool.threadCount * 2, async (one) => {
+      await this.#pace(bytesTaken, started);
+      bytesTaken += one.bytes;
       while (this.#session.settlingCount > SETTLING_MAX) await this.#session.settleOne();
       return readWork(this.#reader, one);
     });
+  }
+
+  async #pace(bytesTaken: number, started: number): Promise<void> {
+    const { clock } = this.#services;
+    const { bytesPerSecondMax, signal } = this.#request;
+    if (bytesPerSecondMax === undefined) return;
+    const aheadMs = (bytesTaken / bytesPerSecondMax) * 1000 - (clock.monotonic() - started);
+    if (aheadMs > 0) await clock.sleep(aheadMs, signal);
   }
 
   async storeManifest(): Promise<StoredManifest> {

@@ -41,6 +41,8 @@ export interface ReadFailure {
   readonly path: string;
   readonly chunk: number;
   readonly digest: DigestHex;
+  /** Why the last attempt to read it failed. */
+  readonly problem: string;
 }
 
 export interface RestoreResult {
@@ -193,7 +195,7 @@ function unrestorable(name: string, failures: readonly ReadFailure[]): KwamError
   return new KwamError(
     'INTEGRITY',
     `${JSON.stringify(name)} cannot be restored: ${failures.length} chunks of ${paths.length} files have no intact copy within reach, ` +
-      `first in ${paths.slice(0, 3).join(', ')}; nothing was written. Start the missing nodes or run kwam-dp repair`,
+      `first in ${paths.slice(0, 3).join(', ')} (${failures[0]!.problem}); nothing was written. Start the missing nodes or run kwam-dp repair`,
     { context: { chunks: failures.length, files: paths.length } },
   );
 }
@@ -209,20 +211,27 @@ async function readPacks(
   const plan = new RestorePlan(manifest);
   let bytesDone = 0;
   let unread: readonly DigestHex[] = record.packs;
+  let problems: readonly string[] = [];
   for (let round = 0; round < READ_ROUNDS && unread.length > 0; round++) {
-    const again = new Set<DigestHex>();
+    const again = new Map<DigestHex, string>();
     await inParallel(unread, services.pool.threadCount + 1, async (pack) => {
       const done = await readPack(services, access, plan, pack, root, request.signal);
       bytesDone += done.bytes;
       request.onProgress(bytesDone, manifest.bytes);
-      if (!done.isGood) again.add(pack);
+      if (done.problem !== undefined) again.set(pack, done.problem);
     });
-    unread = [...again];
+    unread = [...again.keys()];
+    problems = [...again.values()];
   }
   const failures: ReadFailure[] = [];
   for (const { chunk, digest, path } of plan.missing()) {
     if (failures.length < FAILURES_NAMED_MAX)
-      failures.push({ path: showPath(path), chunk, digest: toHex(digest) });
+      failures.push({
+        path: showPath(path),
+        chunk,
+        digest: toHex(digest),
+        problem: problems[0] ?? 'no pack of the object has it',
+      });
   }
   return failures;
 }
@@ -234,15 +243,15 @@ async function readPack(
   pack: DigestHex,
   root: string | undefined,
   signal: AbortSignal | undefined,
-): Promise<{ readonly bytes: number; readonly isGood: boolean }> {
+): Promise<{ readonly bytes: number; readonly problem?: string }> {
   try {
     const records = await access.records(pack);
     const wanted = [...records.keys()].filter((i) => plan.wants(records[i]!.digest));
-    if (wanted.length === 0) return { bytes: 0, isGood: true };
+    if (wanted.length === 0) return { bytes: 0 };
     const opened = await access.open(pack, wanted, signal);
     try {
       const input = plan.take(opened.path, records, root);
-      if (input === undefined) return { bytes: 0, isGood: true };
+      if (input === undefined) return { bytes: 0 };
       const {
         bytes,
         bad,
@@ -252,13 +261,15 @@ async function readPack(
       for (const one of bad) plan.giveBack(asDigest(fromHex(one.digest)));
       if (bad.length > 0 && opened.isOwn) await services.onOwnCorrupt(pack, bad);
       else if (bad.length > 0) services.onForeignCorrupt(pack, bad);
-      return { bytes, isGood: bad.length === 0 };
+      return bad.length === 0
+        ? { bytes }
+        : { bytes, problem: `${bad.length} records of pack ${pack} were bad` };
     } finally {
       await opened.release();
     }
   } catch (error) {
     if (!(error instanceof KwamError) || !READ_AGAIN.has(error.code)) throw error;
-    return { bytes: 0, isGood: false };
+    return { bytes: 0, problem: error.message };
   }
 }
 

@@ -3,34 +3,52 @@
  * In: pack ids. Out: for each, the names of up nodes that can serve it, this node first, then by placement preference.
  * What a node answers is a hint for where to pull from; the pulled bytes are verified.
  */
+import type { Member } from '../cluster/membership.ts';
 import type { Peers } from '../cluster/peers.ts';
 import type { DigestHex } from '../digest.ts';
 import { KwamError } from '../errors.ts';
 import { candidates } from '../placement/placement.ts';
+import { Topology } from '../placement/topology.ts';
 import type { Store } from '../store/store.ts';
 import { PACK_HAVE, PACKS_PER_CALL_MAX } from './protocol.ts';
 
 export type Holders = ReadonlyMap<DigestHex, readonly string[]>;
 
+/** Nodes that are up are asked; those whose lease ran out only about packs that nobody else has. */
 export async function findHolders(peers: Peers, store: Store, packs: readonly DigestHex[]): Promise<Holders> {
-  const members = await peers.up();
-  const answers = new Map(
+  const members = await peers.members();
+  const held = new Map<string, ReadonlySet<DigestHex>>();
+  const askThose = async (state: Member['state'], ids: readonly DigestHex[]): Promise<void> => {
+    const asked = members.filter((member) => member.state === state);
     await Promise.all(
-      members.map(async ({ name }): Promise<[string, ReadonlySet<DigestHex>]> => {
-        const held =
-          name === peers.self ? packs.filter((id) => store.hasPack(id)) : await askAll(peers, name, packs);
-        return [name, new Set(held)];
-      }),
-    ),
-  );
-  const weighted = members.map((member) => ({ ...member, weight: Math.max(member.weight, 1e-3) }));
-  return new Map(
-    packs.map((id) => {
-      const order = candidates(id, weighted).filter((name) => answers.get(name)?.has(id));
-      const here = order.includes(peers.self) ? [peers.self] : [];
-      return [id, [...here, ...order.filter((name) => name !== peers.self)]];
-    }),
-  );
+      asked.map(async ({ name }) => held.set(name, new Set(await heldBy(peers, store, name, ids)))),
+    );
+  };
+  await askThose('up', packs);
+  const orphans = packs.filter((id) => ![...held.values()].some((ids) => ids.has(id)));
+  if (orphans.length > 0) await askThose('down', orphans);
+  // A node of weight 0 gets no new data; what it holds all the same can be read.
+  const order = new Topology(members.map((member) => ({ ...member, weight: Math.max(member.weight, 1e-3) })));
+  return new Map(packs.map((id) => [id, inOrder(id, order, peers.self, held)]));
+}
+
+function inOrder(
+  id: DigestHex,
+  topology: Topology,
+  self: string,
+  held: ReadonlyMap<string, ReadonlySet<DigestHex>>,
+): string[] {
+  const names = candidates(id, topology).filter((name) => held.get(name)?.has(id));
+  return names.toSorted((a, b) => Number(b === self) - Number(a === self));
+}
+
+async function heldBy(
+  peers: Peers,
+  store: Store,
+  node: string,
+  packs: readonly DigestHex[],
+): Promise<DigestHex[]> {
+  return node === peers.self ? packs.filter((id) => store.hasPack(id)) : askAll(peers, node, packs);
 }
 
 async function askAll(peers: Peers, node: string, packs: readonly DigestHex[]): Promise<DigestHex[]> {
