@@ -4,6 +4,7 @@
  * listening, member of the cluster — and how to stop it. Every part is made here and nowhere else, so this file shows
  * what a node consists of. Starts nothing before the store has recovered and a worker has passed its self-tests.
  */
+import { hash } from 'node:crypto';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { systemClock } from './clock.ts';
@@ -254,7 +255,7 @@ function startWatch(
   log: Logger,
 ): () => Promise<void> {
   const stopping = new AbortController();
-  const noteOf = (name: string): string => `watch-${Buffer.from(name).toString('hex')}`;
+  const noteOf = (name: string): string => `watch-${hash('sha256', name).slice(0, 40)}`;
   const { directory, quietMs, bytesPerSecondMax } = options;
   const running = watch(
     {
