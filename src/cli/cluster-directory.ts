@@ -1,0 +1,15 @@
+/** Where a cluster on this machine lies, and what is where in it. Does no I/O. */
+import { join, resolve } from 'node:path';
+import type { Shell } from './shell.ts';
+
+/** Our own identity in a development cluster. */
+export const ADMIN = 'admin';
+
+/** --dir, or KWAM_DIR, or ./.kwam. */
+export function clusterDirectory(shell: Shell, dir: string | undefined): string {
+  return resolve(dir ?? shell.environment['KWAM_DIR'] ?? '.kwam');
+}
+
+export const planPath = (directory: string): string => join(directory, 'plan.json');
+export const identityPath = (directory: string): string => join(directory, 'identity');
+export const controlPath = (directory: string): string => join(directory, 'control');

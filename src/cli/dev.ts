@@ -1,0 +1,194 @@
+/**
+ * dev up|down|status|add: a whole cluster of real node processes on loopback.
+ */
+import type { Command } from 'commander';
+import { EXIT, KwamError } from '../errors.ts';
+import { shardCountMax } from '../limits.ts';
+import type { ErasureScheme, Plan } from '../plan.ts';
+import { clusterDirectory } from './cluster-directory.ts';
+import { DevCluster, type DevNode } from './dev-cluster.ts';
+import { parseBytes, parseCount } from './quantity.ts';
+import type { Shell } from './shell.ts';
+import { printJson, printLine, printTable } from './terminal.ts';
+
+interface DevOptions {
+  readonly dir?: string;
+  readonly json?: boolean;
+}
+
+interface UpOptions extends DevOptions {
+  readonly nodes?: number;
+  readonly factor?: number;
+  readonly erasure?: ErasureScheme;
+  readonly memory?: number;
+}
+
+const NODES_DEFAULT = 3;
+
+export function define(command: Command, shell: Shell): void {
+  command.addHelpText(
+    'after',
+    `
+Examples:
+  kwam-dp dev up --dir ./cluster --nodes 6
+  kwam-dp dev status --dir ./cluster
+  kwam-dp dev down --dir ./cluster`,
+  );
+  defineUp(command, shell);
+  defineDown(command, shell);
+  defineStatus(command, shell);
+  defineAdd(command, shell);
+}
+
+function defineUp(command: Command, shell: Shell): void {
+  withDirectory(command.command('up').description('Start a cluster, or start a stopped one again.'))
+    .option('--nodes <count>', `how many nodes a new cluster has (default: ${NODES_DEFAULT})`, parseCount)
+    .option('--factor <copies>', 'full copies of each pack (default: 3, or the number of nodes)', parseCount)
+    .option('--erasure <k,m>', 'k data and m parity shards of each pack instead of copies', parseErasure)
+    .option('--memory <size>', 'memory of each node (default: 512mib)', parseBytes)
+    .addHelpText(
+      'after',
+      `
+Returns when every node is ready. A cluster that was stopped starts with the plan and
+the data it has; options that say otherwise are refused. Nodes that died are started
+again. Each node logs to DIRECTORY/logs/NAME.log.
+
+Examples:
+  kwam-dp dev up --nodes 3
+  kwam-dp dev up --dir ./cluster --nodes 6 --erasure 4,2 --memory 512mb`,
+    )
+    .action((options: UpOptions) => up(shell, options));
+}
+
+function defineDown(command: Command, shell: Shell): void {
+  withDirectory(command.command('down').description('Stop the nodes of a cluster, and nothing else.'))
+    .option('--node <name>', 'only this one')
+    .addHelpText(
+      'after',
+      '\nData stays; dev up starts the same cluster again.\n\nExamples:\n  kwam-dp dev down',
+    )
+    .action(async (options: DevOptions & { node?: string }) => {
+      const stopped = await clusterOf(shell, options).down(
+        options.node === undefined ? undefined : [options.node],
+      );
+      if (options.json) printJson(shell.output, 'kwam.dev-down/v1', { stopped });
+      else
+        printLine(
+          shell.output,
+          stopped.length === 0 ? 'nothing was running' : `stopped ${stopped.join(', ')}`,
+        );
+    });
+}
+
+function defineStatus(command: Command, shell: Shell): void {
+  withDirectory(command.command('status').description('Show the processes of a cluster.'))
+    .addHelpText('after', '\nExit code 1 when a node does not run.\n\nExamples:\n  kwam-dp dev status --json')
+    .action((options: DevOptions) => {
+      const cluster = clusterOf(shell, options);
+      show(shell, options, cluster);
+      if (cluster.nodes().some((node) => node.state !== 'running')) shell.exitCode = EXIT.no;
+    });
+}
+
+function defineAdd(command: Command, shell: Shell): void {
+  withDirectory(command.command('add').description('Start one more node, which holds nothing yet.'))
+    .addHelpText('after', '\nExamples:\n  kwam-dp dev add --dir ./cluster')
+    .action(async (options: DevOptions) => {
+      const cluster = clusterOf(shell, options);
+      const added = await cluster.add();
+      shell.note(`kwam-dp: ${added} joined the cluster in ${cluster.directory}`);
+      show(shell, options, cluster);
+    });
+}
+
+function withDirectory(command: Command): Command {
+  return command
+    .option('--dir <directory>', 'directory of the cluster (default: $KWAM_DIR or ./.kwam)')
+    .option('--json', 'print one JSON document');
+}
+
+function clusterOf(shell: Shell, options: DevOptions): DevCluster {
+  return new DevCluster(clusterDirectory(shell, options.dir), (line) => shell.note(`kwam-dp: ${line}`));
+}
+
+async function up(shell: Shell, options: UpOptions): Promise<void> {
+  const cluster = clusterOf(shell, options);
+  if (cluster.exists) {
+    refuseContradiction(cluster.plan(), options, cluster.directory);
+    await cluster.up();
+  } else await cluster.createAndUp(shapeOf(options));
+  show(shell, options, cluster);
+}
+
+function shapeOf({ nodes, factor, erasure, memory }: UpOptions): Parameters<DevCluster['createAndUp']>[0] {
+  return {
+    nodes: nodes ?? NODES_DEFAULT,
+    ...(factor === undefined ? {} : { factor }),
+    ...(erasure === undefined ? {} : { erasure }),
+    ...(memory === undefined ? {} : { memoryBytes: memory }),
+  };
+}
+
+function refuseContradiction(plan: Plan, options: UpOptions, directory: string): void {
+  const { replicate } = plan;
+  const scheme = (one: ErasureScheme | undefined): string =>
+    one === undefined ? 'none' : `${one.dataShards},${one.parityShards}`;
+  const pairs: [string, unknown, unknown][] = [
+    ['--nodes', options.nodes, plan.nodes.length],
+    ['--factor', options.factor, replicate.factor],
+    ['--erasure', options.erasure && scheme(options.erasure), scheme(replicate.erasure)],
+    ['--memory', options.memory, plan.memoryBytes],
+  ];
+  for (const [option, asked, planned] of pairs) {
+    if (asked === undefined || asked === planned) continue;
+    throw new KwamError(
+      'USAGE',
+      `expected ${option} ${planned}, as the cluster in ${directory} was made, got ${asked}; leave it out, use dev add for ` +
+        'one more node, or choose another --dir',
+    );
+  }
+}
+
+function parseErasure(text: string): ErasureScheme {
+  const [, k, m] = /^(\d{1,3})[,+](\d{1,3})$/.exec(text) ?? [];
+  const [dataShards, parityShards] = [Number(k), Number(m)];
+  if (!(dataShards >= 1 && parityShards >= 1 && dataShards + parityShards <= shardCountMax)) {
+    throw new KwamError(
+      'USAGE',
+      `expected --erasure K,M such as 4,2, both at least 1 and together at most ${shardCountMax}, got ${JSON.stringify(text)}`,
+    );
+  }
+  return { dataShards, parityShards, matrix: 'vandermonde' };
+}
+
+function show(shell: Shell, options: DevOptions, cluster: DevCluster): void {
+  const nodes = cluster.nodes();
+  if (options.json) {
+    printJson(shell.output, 'kwam.dev/v1', { dir: cluster.directory, nodes: nodes.map(lineOf) });
+    return;
+  }
+  const rows = nodes.map((node) => [
+    node.name,
+    node.state,
+    node.pid === undefined ? '' : String(node.pid),
+    node.ready?.address ?? '',
+    node.ready === undefined ? '' : `http://${node.ready.metricsAddress}/metrics`,
+    `${node.labels.az}/${node.labels.rack}`,
+  ]);
+  printTable(shell.output, [['node', 'state', 'pid', 'address', 'metrics', 'where'], ...rows]);
+}
+
+function lineOf(node: DevNode): object {
+  const { name, spiffe, state, labels, pid, ready, directory, logFile } = node;
+  return {
+    name,
+    spiffe,
+    state,
+    pid: pid ?? null,
+    address: ready?.address ?? null,
+    metricsAddress: ready?.metricsAddress ?? null,
+    labels,
+    dir: directory,
+    log: logFile,
+  };
+}

@@ -1,0 +1,80 @@
+/**
+ * repair: every node that is up restores the redundancy it is responsible for. Exit 4 when some cannot be restored.
+ */
+import type { Command } from 'commander';
+import { EXIT } from '../errors.ts';
+import type { RepairResult, Unrepairable } from '../repair/repair.ts';
+import {
+  addClusterOptions,
+  type Cluster,
+  type ClusterOptions,
+  REPAIR,
+  withCluster,
+} from './cluster-client.ts';
+import { counted, showBytes } from './quantity.ts';
+import type { Shell } from './shell.ts';
+import { printJson, printLine, showName } from './terminal.ts';
+
+interface RepairOptions extends ClusterOptions {
+  readonly json?: boolean;
+}
+
+export interface RepairReport extends RepairResult {
+  readonly silent: readonly string[];
+}
+
+export function define(command: Command, shell: Shell): void {
+  addClusterOptions(command)
+    .option('--json', 'print one JSON document (kwam.repair/v1)')
+    .addHelpText(
+      'after',
+      `
+Copies and shards of nodes that are down, and of packs in quarantine, are restored
+on other nodes and verified there. Exit code 4 when some could not be; the objects
+that rely on a pack without any good source are named.
+
+Examples:
+  kwam-dp scrub; kwam-dp repair
+  kwam-dp repair --json | jq .remaining`,
+    )
+    .action((options: RepairOptions) => run(shell, options));
+}
+
+async function run(shell: Shell, options: RepairOptions): Promise<void> {
+  const report = await withCluster(shell, options, (cluster) => repairAll(cluster));
+  const { repaired, bytes, remaining, unrepairable, silent } = report;
+  for (const node of silent) shell.note(`kwam-dp: ${node} is listed as up and does not answer`);
+  for (const { pack, objects } of unrepairable) {
+    const names = objects.map(showName).join(', ') || 'no object';
+    shell.note(`kwam-dp: pack ${pack} has no good source that is up; it is needed by ${names}`);
+  }
+  if (silent.length > 0) shell.exitCode = EXIT.no;
+  if (remaining > 0) shell.exitCode = EXIT.integrity;
+  if (options.json) return printJson(shell.output, 'kwam.repair/v1', report);
+  const left = remaining === 0 ? 'nothing is missing' : `${remaining} still missing`;
+  printLine(
+    shell.output,
+    `restored ${counted(repaired, 'copy or shard', 'copies or shards')}, ${showBytes(bytes)}; ${left}`,
+  );
+}
+
+/** A second round after a node fell silent: the packs that it was responsible for are then others' affair. */
+const ROUNDS = 2;
+
+export async function repairAll(cluster: Cluster): Promise<RepairReport> {
+  let [repaired, bytes] = [0, 0];
+  for (let round = 1; ; round++) {
+    const { answers, silent } = await cluster.askAll<RepairResult>(REPAIR, {});
+    let remaining = 0;
+    const unrepairable: Unrepairable[] = [];
+    for (const one of answers.values()) {
+      repaired += one.repaired;
+      bytes += one.bytes;
+      remaining += one.remaining;
+      unrepairable.push(...one.unrepairable);
+    }
+    const isSettled = silent.length === 0 || (await cluster.settle(silent));
+    if (silent.length > 0 && isSettled && round < ROUNDS) continue;
+    return { repaired, bytes, remaining, unrepairable, silent: isSettled ? [] : silent };
+  }
+}

@@ -1,0 +1,120 @@
+/**
+ * serve PLAN --node NAME: one node in this process, until SIGTERM or SIGINT. Logs are JSON lines on stderr.
+ * The memory budget also bounds V8's heap, which can only be done at start: a process that was started without the bound
+ * replaces itself once (execve keeps its pid, its parent and its files).
+ */
+import * as fs from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import type { Command } from 'commander';
+import { EXIT, exitCodeOf, KwamError } from '../errors.ts';
+import { MIB } from '../limits.ts';
+import type { Plan } from '../plan.ts';
+import { memoryShares } from '../workers/memory-shares.ts';
+import { clusterDirectory } from './cluster-directory.ts';
+import { readPlan } from './plan-file.ts';
+import { parseBytes } from './quantity.ts';
+import type { Shell } from './shell.ts';
+
+interface ServeOptions {
+  readonly node: string;
+  readonly dir?: string;
+  readonly memory?: number;
+  readonly readyFile?: string;
+  readonly logLevel: string;
+}
+
+export function define(command: Command, shell: Shell): void {
+  command
+    .argument('<plan>', 'the plan, for example D/plan.json')
+    .requiredOption('--node <name>', 'which of the nodes of the plan this one is')
+    .option('--dir <directory>', 'directory of the cluster (default: $KWAM_DIR or ./.kwam)')
+    .option(
+      '--memory <size>',
+      'memory that the whole process may use (default: as the plan says)',
+      parseBytes,
+    )
+    .option('--ready-file <file>', 'a file that appears when the node is ready, with its addresses as JSON')
+    .option('--log-level <level>', 'trace, debug, info, warn or error', 'info')
+    .addHelpText(
+      'after',
+      `
+The store lies in DIRECTORY/NAME, the SVID in DIRECTORY/identity/NAME.pem and .key,
+the control store in DIRECTORY/control. SIGTERM and SIGINT stop the node cleanly.
+
+Examples:
+  kwam-dp serve ./cluster/plan.json --dir ./cluster --node n0001
+  kwam-dp serve plan.json --node n0002 --memory 512mb 2>n0002.log`,
+    )
+    .action((plan: string, options: ServeOptions) => serve(shell, plan, options));
+}
+
+const LEVELS = ['trace', 'debug', 'info', 'warn', 'error'];
+
+async function serve(shell: Shell, planFile: string, options: ServeOptions): Promise<void> {
+  if (!LEVELS.includes(options.logLevel)) {
+    throw new KwamError('USAGE', `expected --log-level ${LEVELS.join(', ')}, got ${options.logLevel}`);
+  }
+  const plan = readPlan(planFile);
+  const memoryBytes = options.memory ?? plan.memoryBytes;
+  boundHeap(memoryBytes);
+  const { signal } = shell;
+  const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
+  const node = await start(shell, plan, options, memoryBytes);
+  if (!signal.aborted) await stopped;
+  if (options.readyFile !== undefined) fs.rmSync(options.readyFile, { force: true });
+  await node.close();
+}
+
+async function start(shell: Shell, plan: Plan, options: ServeOptions, memoryBytes: number) {
+  const [{ startNode }, { pino }] = await Promise.all([import('../node.ts'), import('pino')]);
+  const settings = { level: options.logLevel, base: { node: options.node } };
+  // Synchronous: the line that says why a node died must not be lost with it.
+  const log = pino(settings, pino.destination({ dest: 2, sync: true }));
+  const directory = clusterDirectory(shell, options.dir);
+  try {
+    const node = await startNode({ plan, name: options.node, directory, memoryBytes, log });
+    const { address, metricsAddress } = node;
+    if (options.readyFile !== undefined) {
+      announce(resolve(options.readyFile), { pid: process.pid, address, metricsAddress });
+    }
+    return node;
+  } catch (error) {
+    throw asStartFailure(error);
+  }
+}
+
+/** "The name is taken" is an answer elsewhere; for a node that wants to start it is an environment that does not fit. */
+function asStartFailure(error: unknown): unknown {
+  if (!(error instanceof KwamError) || exitCodeOf(error) !== EXIT.no) return error;
+  return new KwamError('ENVIRONMENT', error.message, { cause: error, context: error.context });
+}
+
+/** V8's option for the old generation of the main thread, in MiB. */
+const HEAP_FLAG = '--max-old-space-size';
+
+/** For a process that is started with the bound from the beginning. */
+export function heapFlags(memoryBytes: number): string[] {
+  return [`${HEAP_FLAG}=${Math.floor(memoryShares(memoryBytes).mainHeapBytes / MIB)}`];
+}
+
+function boundHeap(memoryBytes: number): void {
+  const flags = heapFlags(memoryBytes);
+  const given = [...process.execArgv, process.env['NODE_OPTIONS'] ?? ''].join(' ');
+  if (given.includes(HEAP_FLAG) || process.execve === undefined) return;
+  const args = [process.execPath, ...process.execArgv, ...flags, ...process.argv.slice(1)];
+  process.execve(process.execPath, args, process.env as Record<string, string>);
+}
+
+/** What the ready file says. */
+export interface Ready {
+  readonly pid: number;
+  readonly address: string;
+  readonly metricsAddress: string;
+}
+
+function announce(file: string, ready: Ready): void {
+  fs.mkdirSync(dirname(file), { recursive: true });
+  const aside = `${file}.${process.pid}.new`;
+  fs.writeFileSync(aside, `${JSON.stringify(ready)}\n`);
+  fs.renameSync(aside, file);
+}

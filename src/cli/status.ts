@@ -1,0 +1,138 @@
+/** status: the nodes, what each holds, and whether anything lacks redundancy. */
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import type { Labels } from '../plan.ts';
+import {
+  addClusterOptions,
+  type Cluster,
+  type ClusterOptions,
+  type NodeName,
+  withCluster,
+} from './cluster-client.ts';
+import { counted, showBytes } from './quantity.ts';
+import type { Shell } from './shell.ts';
+import { printJson, printLine, printTable } from './terminal.ts';
+
+interface StatusOptions extends ClusterOptions {
+  readonly json?: boolean;
+}
+
+/** Answer of node.status. */
+export interface NodeStatus {
+  readonly name: string;
+  readonly spiffe: string;
+  readonly pid: number;
+  readonly state: string;
+  readonly labels: Labels;
+  readonly directory: string;
+  readonly packs: number;
+  readonly bytes: number;
+  readonly chunks: number;
+  readonly quarantined: number;
+  readonly missing: number;
+  readonly metricsAddress: string;
+  readonly address: string;
+}
+
+/** Answer of cluster.status. */
+export interface ClusterTotals {
+  readonly objects: number;
+  readonly packs: number;
+  readonly underReplicated: number;
+}
+
+/** One node of the report; what only the node itself could say is null when it did not. */
+interface NodeLine {
+  readonly name: string;
+  readonly spiffe: string | null;
+  readonly pid: number | null;
+  readonly state: string;
+  readonly labels: Labels | null;
+  readonly dir: string | null;
+  readonly packs: number | null;
+  readonly bytes: number | null;
+  readonly quarantined: number | null;
+  readonly address: string;
+  readonly metricsAddress: string | null;
+}
+
+export interface StatusReport extends ClusterTotals {
+  /** Packs kept as evidence on all nodes that answered. */
+  readonly quarantined: number;
+  readonly nodes: readonly NodeLine[];
+}
+
+export function define(command: Command, shell: Shell): void {
+  addClusterOptions(command)
+    .option('--json', 'print one JSON document (kwam.status/v1)')
+    .addHelpText(
+      'after',
+      `
+With --connect only that node is shown.
+
+Examples:
+  kwam-dp status
+  kwam-dp status --json | jq .underReplicated`,
+    )
+    .action(async (options: StatusOptions) => {
+      const report = await withCluster(shell, options, readStatus);
+      if (options.json) printJson(shell.output, 'kwam.status/v1', report);
+      else show(shell, report);
+    });
+}
+
+export async function readStatus(cluster: Cluster): Promise<StatusReport> {
+  const { answers, silent } = await cluster.askAll<NodeStatus>('node.status', {});
+  const members = await cluster.members();
+  const nodes = members.map((member) => lineOf(member, answers.get(member.name), silent, cluster.directory));
+  const totals = await cluster.askOne<ClusterTotals>('cluster.status', {});
+  let quarantined = 0;
+  for (const answer of answers.values()) quarantined += answer.quarantined;
+  return { nodes, ...totals, quarantined };
+}
+
+function lineOf(
+  member: NodeName,
+  answer: NodeStatus | undefined,
+  silent: readonly string[],
+  directory: string | undefined,
+): NodeLine {
+  if (answer !== undefined) {
+    const { name, spiffe, pid, state, labels, packs, bytes, quarantined, address, metricsAddress } = answer;
+    const dir = answer.directory;
+    return { name, spiffe, pid, state, labels, dir, packs, bytes, quarantined, address, metricsAddress };
+  }
+  return {
+    name: member.name,
+    spiffe: member.spiffe ?? null,
+    pid: null,
+    state: silent.includes(member.name) ? 'silent' : member.state,
+    labels: member.labels ?? null,
+    dir: directory === undefined ? null : join(directory, member.name),
+    packs: null,
+    bytes: null,
+    quarantined: null,
+    address: member.address,
+    metricsAddress: member.metricsAddress ?? null,
+  };
+}
+
+function show(shell: Shell, report: StatusReport): void {
+  const rows = report.nodes.map((node) => [
+    node.name,
+    node.state,
+    node.pid === null ? '' : String(node.pid),
+    node.address,
+    node.labels === null ? '' : `${node.labels.az}/${node.labels.rack}`,
+    node.packs ?? '',
+    node.bytes === null ? '' : showBytes(node.bytes),
+    node.quarantined ?? '',
+  ]);
+  const head = ['node', 'state', 'pid', 'address', 'where', 'packs', 'bytes', 'quarantined'];
+  printTable(shell.output, [head, ...rows]);
+  const { objects, packs, underReplicated, quarantined } = report;
+  printLine(
+    shell.output,
+    `${counted(objects, 'object')}, ${counted(packs, 'pack')}, ${underReplicated} under-replicated, ${quarantined} quarantined`,
+  );
+}
