@@ -46,7 +46,7 @@ test('kill -9 at any moment loses nothing acknowledged and serves nothing torn',
   const directory = mkdtempSync(join(base, 'kwam-kill-'));
   const kept = new Set<DigestHex>();
   const given = new Set<DigestHex>();
-  for (let round = 0; round < (CAMPAIGN ? 300 : 20); round++) {
+  for (let round = 0; round < (CAMPAIGN ? 150 : 20); round++) {
     const lines = await killedRun(directory, seed + round, random);
     for (const line of lines.filter((text) => /^[+-]/.test(text))) {
       const id = parseDigestHex(line.slice(1));
