@@ -5,6 +5,8 @@
 import { KwamError } from '../errors.ts';
 import type { Output } from './terminal.ts';
 
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 export class Shell {
   readonly output: Output;
   readonly environment: NodeJS.ProcessEnv;
@@ -16,16 +18,25 @@ export class Shell {
     this.environment = environment;
   }
 
-  /** Aborted by SIGINT or SIGTERM. Who never asks keeps the default behaviour of both. */
+  /** Aborted by SIGINT, SIGTERM or SIGHUP. Who never asks keeps their default behaviour. */
   get signal(): AbortSignal {
     if (this.#stopping === undefined) {
       const stopping = new AbortController();
       this.#stopping = stopping;
-      for (const name of ['SIGINT', 'SIGTERM'] as const) {
+      for (const name of STOP_SIGNALS) {
         process.once(name, () => stopping.abort(new KwamError('CANCELLED', `cancelled by ${name}`)));
       }
     }
     return this.#stopping.signal;
+  }
+
+  /** While there is something to clean up, another Ctrl-C must not cut it short. Returns how to end that. */
+  holdSignals(why: string): () => void {
+    const say = (): void => this.note(`kwam-dp: ${why}`);
+    for (const name of STOP_SIGNALS) process.on(name, say);
+    return () => {
+      for (const name of STOP_SIGNALS) process.off(name, say);
+    };
   }
 
   /** Lines for people: progress, notes, warnings. */
