@@ -48,9 +48,14 @@ function judgeAt(bytes: Uint8Array, end: number): number {
   return mixed[2]! + mixed[3]! * 0x1_0000;
 }
 
-/** 2^44 − floor(2^44 / spread) as (filter, judge); both are exact in doubles. */
-function barOf(sizes: ChunkerSizes): { filter: number; judge: number } {
-  const bar = 2 ** 44 - Math.floor(2 ** 44 / (sizes.chunkBytesTarget - sizes.chunkBytesMin));
+interface Bar {
+  readonly filter: number;
+  readonly judge: number;
+}
+
+/** The lowest hash that `pass` of all 2^44 hashes reach, as (filter, judge); exact in doubles. */
+function barOf(pass: number): Bar {
+  const bar = Math.max(0, 2 ** 44 - pass);
   return { filter: Math.floor(bar / 2 ** 32), judge: bar % 2 ** 32 };
 }
 
@@ -61,25 +66,28 @@ export function portableCut(
   sizes: ChunkerSizes,
   final: boolean,
 ): number {
-  const { chunkBytesMin, chunkBytesMax } = sizes;
+  const { chunkBytesMin, chunkBytesTarget, chunkBytesMax } = sizes;
   const last = Math.min(end, start + chunkBytesMax);
-  const bar = barOf(sizes);
+  const pass = Math.floor(2 ** 44 / (chunkBytesTarget - chunkBytesMin));
+  const early = barOf(Math.floor(pass / 2));
+  const late = barOf(pass * 3);
   let best = 0;
   let bestFilter = -1;
   let bestJudge = -1;
   let equalBytes = 1;
   for (let at = start + chunkBytesMin; at <= last; at++) {
     equalBytes = bytes[at - 1] === bytes[at - 2] ? equalBytes + 1 : 1;
-    if (equalBytes > WINDOW) {
-      // The window holds the same bytes as the one before it: the same hash, and of equals the latest counts.
+    const bar = at < start + chunkBytesTarget ? early : late;
+    if (equalBytes > WINDOW && at !== start + chunkBytesTarget) {
+      // The window holds the same bytes as the one before it: the same hash under the same bar; of equals the latest counts.
       if (best === at - 1 - start) best = at - start;
       continue;
     }
     const filter = filterAt(bytes, at);
-    if (filter < bestFilter) continue;
+    if (filter < bestFilter && filter < bar.filter) continue;
     const judge = judgeAt(bytes, at);
     if (filter > bar.filter || (filter === bar.filter && judge >= bar.judge)) return at - start;
-    if (filter === bestFilter && judge < bestJudge) continue;
+    if (filter < bestFilter || (filter === bestFilter && judge < bestJudge)) continue;
     best = at - start;
     bestFilter = filter;
     bestJudge = judge;
