@@ -44,12 +44,17 @@ class Writer {
   async progress(acknowledgements: number): Promise<void> {
     const target = this.acknowledged.length + acknowledgements;
     while (this.acknowledged.length < target) {
-      if (this.#child.exitCode !== null) throw new Error(`writer ${this.name} ended: ${this.#errors}`);
+      if (this.#ended !== null) throw new Error(`${this.name} ended (${this.#ended}): ${this.#errors}`);
       await delay(5);
     }
   }
 
+  get #ended(): number | string | null {
+    return this.#child.exitCode ?? this.#child.signalCode;
+  }
+
   async kill(): Promise<void> {
+    if (this.#ended !== null) return;
     const ended = once(this.#child, 'close');
     this.#child.kill('SIGKILL');
     await ended;
