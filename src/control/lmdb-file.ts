@@ -34,17 +34,23 @@ export function inspectLmdbFile(file: string): void {
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, patienceMs);
       bytes = fs.fstatSync(fd).size;
     }
-    const pageBytes = inspectMeta(fd, 0, bytes);
-    inspectMeta(fd, pageBytes, bytes);
+    const first = readMeta(fd, 0);
+    const second = readMeta(fd, first.pageBytes);
+    // Only now the length: another process writes the pages before the meta page that speaks of them.
+    const fileBytes = fs.fstatSync(fd).size;
+    for (const root of [...first.roots, ...second.roots]) {
+      if (root === noRoot || (root + 1n) * BigInt(first.pageBytes) <= BigInt(fileBytes)) continue;
+      throw damaged(`a file cut off at ${fileBytes} bytes, before its page ${root}`);
+    }
   } finally {
     fs.closeSync(fd);
   }
 }
 
-function inspectMeta(fd: number, position: number, fileBytes: number): number {
+function readMeta(fd: number, position: number): { pageBytes: number; roots: bigint[] } {
   const meta = Buffer.alloc(metaBytes);
   const found = fs.readSync(fd, meta, 0, metaBytes, position + headerBytes);
-  if (found < metaBytes) throw damaged(`a file of ${fileBytes} bytes`);
+  if (found < metaBytes) throw damaged(`a file that ends within its first pages`);
   if (meta.readUInt32LE(0) !== magic) throw damaged('a file that is not LMDB');
   const version = meta.readUInt32LE(versionOffset) & 0xffff;
   if (version !== dataVersion) throw damaged(`LMDB data version ${version} instead of ${dataVersion}`);
@@ -52,11 +58,5 @@ function inspectMeta(fd: number, position: number, fileBytes: number): number {
   if (pageBytes < pageBytesMin || pageBytes > pageBytesMax || (pageBytes & (pageBytes - 1)) !== 0) {
     throw damaged(`pages of ${pageBytes} bytes`);
   }
-  for (const offset of rootOffsets) {
-    const root = meta.readBigUInt64LE(offset);
-    if (root !== noRoot && (root + 1n) * BigInt(pageBytes) > BigInt(fileBytes)) {
-      throw damaged(`a file cut off at ${fileBytes} bytes, before its page ${root}`);
-    }
-  }
-  return pageBytes;
+  return { pageBytes, roots: rootOffsets.map((offset) => meta.readBigUInt64LE(offset)) };
 }
