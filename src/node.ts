@@ -22,6 +22,7 @@ import { type IngestServices, ingest } from './pipeline/ingest.ts';
 import { KnownChunks } from './pipeline/known-chunks.ts';
 import type { RestoreServices } from './pipeline/restore.ts';
 import type { Plan, PlanNode } from './plan.ts';
+import { Orphans } from './repair/orphans.ts';
 import { Catalog } from './replication/catalog.ts';
 import { Distributor } from './replication/distribute.ts';
 import { Receiver } from './replication/receiver.ts';
@@ -47,6 +48,8 @@ export interface NodeOptions {
     readonly quietMs: number;
     readonly bytesPerSecondMax: number;
   };
+  /** How long packs may lie here that no object lists, and how often that is looked at. */
+  readonly orphans?: { readonly graceMs: number; readonly intervalMs: number };
   readonly log: Logger;
 }
 
@@ -124,7 +127,10 @@ async function compose(
   });
   onClose(() => transport.close());
 
-  const catalog = new Catalog(control);
+  let orphans: Orphans | undefined;
+  const catalog = new Catalog(control, async () => orphans?.settled());
+  const { graceMs, intervalMs } = options.orphans ?? ORPHANS;
+  orphans = new Orphans({ store, catalog, clock: systemClock, graceMs });
   let membership: Membership | undefined;
   const peers = new Peers(name, transport, {
     members: async () => (membership === undefined ? [] : membership.members()),
@@ -209,6 +215,7 @@ async function compose(
       },
     },
     compact: compactServices,
+    orphans,
     describe: () => ({
       name,
       spiffe: self.spiffe,
@@ -238,6 +245,7 @@ async function compose(
   onClose(leave);
   const gauges = setInterval(() => updateGauges(metrics, store), GAUGES_EVERY_MS).unref();
   onClose(async () => clearInterval(gauges));
+  onClose(sweepOrphans(orphans, intervalMs, log));
   if (options.watch !== undefined)
     onClose(startWatch(options.watch, ingestServices, () => garbage.expect(), log));
   log.info({ address, metricsAddress }, 'node is ready');
@@ -245,6 +253,8 @@ async function compose(
 }
 
 const GAUGES_EVERY_MS = 1000;
+/** A put of the largest object takes an hour and a half at 100 MB/s; a day leaves room for slow readers. */
+const ORPHANS = { graceMs: 24 * 3_600_000, intervalMs: 3_600_000 };
 const WATCH_POLL_MS = 500;
 
 /** @returns how to stop it; the put that runs is cancelled, and done anew at the next start. */
@@ -282,6 +292,27 @@ function startWatch(
   return async () => {
     stopping.abort();
     await running.catch(() => undefined);
+  };
+}
+
+/** @returns how to stop it. */
+function sweepOrphans(orphans: Orphans, intervalMs: number, log: Logger): () => Promise<void> {
+  const sweep = async (): Promise<void> => {
+    try {
+      const swept = await orphans.sweep();
+      if (swept.packsRetired > 0) log.info(swept, 'packs that nobody lists are gone');
+    } catch (error) {
+      // They only take space; the next round tries again.
+      log.warn({ error: String(error) }, 'packs that nobody lists could not be removed');
+    }
+  };
+  let running = Promise.resolve();
+  const timer = setInterval(() => {
+    running = running.then(sweep);
+  }, intervalMs).unref();
+  return async () => {
+    clearInterval(timer);
+    await running;
   };
 }
 

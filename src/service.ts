@@ -10,6 +10,7 @@ import { KwamError } from './errors.ts';
 import { type CompactServices, compact } from './pipeline/compact.ts';
 import { type IngestServices, ingest } from './pipeline/ingest.ts';
 import { type RestoreServices, restore } from './pipeline/restore.ts';
+import type { Orphans } from './repair/orphans.ts';
 import { rebuildShard } from './repair/rebuild-shard.ts';
 import { type RepairServices, repair, SHARD_REBUILD } from './repair/repair.ts';
 import { type ScrubServices, scrub, scrubOne } from './repair/scrub.ts';
@@ -40,6 +41,7 @@ export interface ServiceParts {
   readonly scrub: ScrubServices;
   readonly repair: RepairServices;
   readonly compact: CompactServices;
+  readonly orphans: Orphans;
   /** What `node.status` says beside the store's statistics. */
   readonly describe: () => { readonly [name: string]: JsonValue };
   /** Space may have become free: an object was removed or replaced. */
@@ -76,20 +78,24 @@ function isQuiet(method: string): boolean {
 }
 
 function packMethods(parts: ServiceParts): Record<string, Method> {
-  const { store, receiver } = parts;
+  const { store, receiver, orphans } = parts;
   return {
     [PACK_RECEIVE]: async (request, _report, signal) => {
       const { pack, from } = parseReceive(request);
+      await orphans.settled();
       return { bytes: await receiver.receive(pack, from, signal) };
     },
-    [PACK_HAVE]: async (request) => ({ have: parsePacks(request).filter((pack) => store.hasPack(pack)) }),
+    [PACK_HAVE]: async (request) => {
+      await orphans.settled();
+      return { have: parsePacks(request).filter((pack) => store.hasPack(pack)) };
+    },
     [PACK_SUSPECT]: async (request) => {
       let isGood = true;
       for (const pack of parsePacks(request)) isGood = (await scrubOne(parts.scrub, pack)) && isGood;
       return { isGood };
     },
     [PACK_RETIRE]: async (request) => {
-      for (const pack of parsePacks(request)) await retireIfUnlisted(parts, pack);
+      await orphans.retire(parsePacks(request));
       return {};
     },
     [SHARD_REBUILD]: async (request) => {
@@ -97,11 +103,6 @@ function packMethods(parts: ServiceParts): Record<string, Method> {
       return rebuildShard(parts.restore, textOf(fields, 'pack') as DigestHex, Number(fields['shardIndex']));
     },
   };
-}
-
-/** Never on a peer's word alone: what the catalog still lists stays. */
-async function retireIfUnlisted(parts: ServiceParts, pack: DigestHex): Promise<void> {
-  if ((await parts.catalog.pack(pack)) === undefined) await parts.store.retirePack(pack);
 }
 
 function objectMethods(parts: ServiceParts): Record<string, Method> {
@@ -158,6 +159,7 @@ function nodeMethods(parts: ServiceParts): Record<string, Method> {
     'node.repair': async (_request, report, signal) =>
       repair(parts.repair, { signal, onProgress: (done, total) => report('repair', done, total) }),
     'node.compact': async () => compact(parts.compact),
+    'node.orphans': async () => parts.orphans.sweep(),
     'cluster.status': async () => clusterStatus(parts),
   };
 }

@@ -62,6 +62,8 @@ export interface PutResult {
 
 /** A put that loses its footing this often meets a disk or a cluster that does not hold still. */
 const TRIES_MAX = 4;
+/** Each refusal means that packs were retired somewhere meanwhile: as many in a row only while a whole fleet compacts. */
+const REFUSALS_MAX = 256;
 
 export async function ingest(services: IngestServices, request: IngestRequest): Promise<PutResult> {
   checkObjectName(request.name);
@@ -186,11 +188,13 @@ class Put {
 
   /** Waits until everything is durable as often as the plan says, then acknowledges. */
   async publish(stored: StoredManifest): Promise<void> {
-    for (let tries = 1; tries <= TRIES_MAX; tries++) {
+    for (let tries = 1, refusals = 0; tries <= TRIES_MAX && refusals <= REFUSALS_MAX; refusals++) {
       const epoch = await this.#services.catalog.packEpoch();
       await this.#settle();
+      await this.#forgetIncomplete();
       const packs = await this.#securePacks(stored);
       if (packs === undefined) {
+        tries++;
         stored = await this.#again();
         continue;
       }
@@ -220,6 +224,15 @@ class Put {
 
   async #settle(): Promise<void> {
     await this.#session.settleAll();
+  }
+
+  /**
+   * Asked after the epoch was taken, so that the answers hold until the publication or refuse it: nodes may have been lost, or
+   * have removed packs that nobody listed yet, since these were distributed.
+   */
+  async #forgetIncomplete(): Promise<void> {
+    const incomplete = await this.#services.distributor.incomplete([...this.#entries.values()]);
+    for (const id of incomplete) this.#entries.delete(id);
   }
 
   /**

@@ -64,9 +64,12 @@ export interface Epoch {
 
 export class Catalog {
   readonly #control: ControlStore;
+  readonly #settled: () => Promise<void>;
 
-  constructor(control: ControlStore) {
+  /** @param settled  resolves when this node is not removing packs: only then may an epoch be taken here. */
+  constructor(control: ControlStore, settled: () => Promise<void> = async () => undefined) {
     this.#control = control;
+    this.#settled = settled;
   }
 
   async object(name: string): Promise<ObjectRecord> {
@@ -106,7 +109,13 @@ export class Catalog {
 
   /** Taken before a put counts on any pack; `publish` refuses when packs were retired since. */
   async packEpoch(): Promise<Epoch> {
+    await this.#settled();
     return { modRevision: (await this.#control.get(PACK_EPOCH))?.modRevision ?? 0 };
+  }
+
+  /** Packs are about to disappear that no object lists: every put that counts on some has to look again. */
+  async raisePackEpoch(): Promise<void> {
+    await this.#control.transact([], [put(PACK_EPOCH, { retired: 0 })]);
   }
 
   async objectEpoch(): Promise<Epoch> {

@@ -15,6 +15,7 @@ import type { SealedPack } from '../store/pack-writer.ts';
 import type { Store } from '../store/store.ts';
 import type { WorkerPool } from '../workers/pool.ts';
 import type { PackRecordEntry } from './catalog.ts';
+import { findHolders } from './holders.ts';
 import { PACK_RECEIVE } from './protocol.ts';
 import { encodeStripe } from './stripe-tasks.ts';
 
@@ -45,6 +46,17 @@ export class Distributor {
     }
     const shards = await this.#stripe(pack, entry.bytes, replicate.erasure);
     return { ...entry, stripe: { ...replicate.erasure, shards } };
+  }
+
+  /** Of packs that were distributed some time ago, those that have fewer copies or shards by now. */
+  async incomplete(entries: readonly PackRecordEntry[]): Promise<DigestHex[]> {
+    const { peers, store } = this.#options;
+    const ids = entries.flatMap((entry) => entry.stripe?.shards ?? [entry.id]);
+    const holders = await findHolders(peers, store, ids);
+    const copiesOf = (id: DigestHex): number => holders.get(id)?.length ?? 0;
+    const isComplete = ({ id, copies, stripe }: PackRecordEntry): boolean =>
+      stripe === undefined ? copiesOf(id) >= copies! : stripe.shards.every((shard) => copiesOf(shard) > 0);
+    return entries.filter((entry) => !isComplete(entry)).map((entry) => entry.id);
   }
 
   async #copy(pack: DigestHex, factor: number): Promise<void> {

@@ -1,0 +1,120 @@
+/**
+ * Removes packs from this node that the cluster's catalog does not list: what a killed put or a refused compaction left behind,
+ * and what was retired while the node was away.
+ * In: pack ids, or nothing (all that are old enough). Out: what was retired, for good.
+ * Holds: nothing that an acknowledged object relies on is removed. A put counts on packs between the moment it takes the pack
+ * epoch and its publication, so: (1) from here on nobody in this process takes an epoch or says what is held here (`settled`);
+ * (2) the epoch is raised, which refuses every put that asked before; (3) the catalog is read anew; (4) what it still does not
+ * list is removed. A put that asks after this finds the packs gone.
+ * Does not trust a peer's word: a pack that is listed stays, whoever asks.
+ */
+import { stat } from 'node:fs/promises';
+import type { Clock } from '../clock.ts';
+import { type DigestHex, toHex } from '../digest.ts';
+import type { Catalog, PackRecordEntry } from '../replication/catalog.ts';
+import type { PackInfo } from '../store/index-tables.ts';
+import type { Store } from '../store/store.ts';
+
+export interface OrphansOptions {
+  readonly store: Store;
+  readonly catalog: Catalog;
+  readonly clock: Clock;
+  /**
+   * Younger packs are left alone. Longer than any put: one that lasts longer is still safe, but has to send again what was removed.
+   */
+  readonly graceMs: number;
+}
+
+export interface OrphansResult {
+  readonly packsRetired: number;
+  readonly bytesFreed: number;
+}
+
+const PAGE = 256;
+
+export class Orphans {
+  readonly #options: OrphansOptions;
+  #running: Promise<unknown> = Promise.resolve();
+
+  constructor(options: OrphansOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves when no removal is under way: what the store says then is what a put may count on. */
+  async settled(): Promise<void> {
+    for (let seen: unknown; seen !== this.#running; ) {
+      seen = this.#running;
+      await this.#running.catch(() => undefined); // whoever asked for the removal gets its error
+    }
+  }
+
+  /** Retires those of the given packs that are not listed, however young they are. */
+  retire(packs: readonly DigestHex[]): Promise<OrphansResult> {
+    const { store } = this.#options;
+    return this.#serially(() => this.#retire(packs.flatMap((id) => store.packInfo(id) ?? [])));
+  }
+
+  /** Retires every pack that is not listed and older than the grace time. */
+  async sweep(): Promise<OrphansResult> {
+    const candidates: PackInfo[] = [];
+    const { store } = this.#options;
+    for (let after: DigestHex | undefined; ; ) {
+      const page = store.listPacks(after, PAGE);
+      for (const info of page) if (await this.#isCandidate(info)) candidates.push(info);
+      if (page.length < PAGE) break;
+      after = page.at(-1)!.id;
+    }
+    return this.#serially(() => this.#retire(candidates));
+  }
+
+  /** Knowledge of remote packs takes no space here, and a put that counts on it finds out. */
+  async #isCandidate(info: PackInfo): Promise<boolean> {
+    if (info.state === 'remote' || (await this.#isListed(info))) return false;
+    return info.state !== 'present' || (await this.#isOld(info.id));
+  }
+
+  async #isOld(id: DigestHex): Promise<boolean> {
+    const { store, clock, graceMs } = this.#options;
+    try {
+      // The name under packs/ appears by rename, which sets ctime and keeps the mtime of the last byte written.
+      return clock.now() - (await stat(store.packFile(id))).ctimeMs >= graceMs;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      return false;
+    }
+  }
+
+  /** A full copy of a pack that is listed as a stripe is wanted by nobody; the knowledge of it is. */
+  async #isListed(info: PackInfo): Promise<boolean> {
+    const parent = info.stripe === undefined ? info.id : toHex(info.stripe.pack);
+    const entry = await this.#options.catalog.pack(parent);
+    return entry !== undefined && isPartOf(entry, info);
+  }
+
+  async #retire(packs: readonly PackInfo[]): Promise<OrphansResult> {
+    const { store, catalog } = this.#options;
+    if (packs.some((info) => info.state === 'present')) await catalog.raisePackEpoch();
+    let packsRetired = 0;
+    let bytesFreed = 0;
+    for (const { id } of packs) {
+      const info = store.packInfo(id);
+      if (info === undefined || (await this.#isListed(info))) continue;
+      await store.retirePack(id);
+      if (info.state !== 'present') continue;
+      packsRetired++;
+      bytesFreed += info.bytes;
+    }
+    return { packsRetired, bytesFreed };
+  }
+
+  #serially<T>(act: () => Promise<T>): Promise<T> {
+    const result = this.#running.then(act, act);
+    this.#running = result.catch(() => undefined); // the caller gets the error from `result`
+    return result;
+  }
+}
+
+function isPartOf(entry: PackRecordEntry, info: PackInfo): boolean {
+  if (info.kind === 'shard') return entry.stripe?.shards.includes(info.id) ?? false;
+  return entry.stripe === undefined || info.state !== 'present';
+}
