@@ -86,7 +86,7 @@ export const entryPathBytesMax = 4096;
 /** Each signature costs one hash over the whole payload to check. */
 export const signatureCountMax = 16;
 
-/** LMDB keys end at 1978 bytes with 4 KiB pages, and the key comes with a lease or a revision in some tables. */
+/** Keys are names and digests; a page of the embedded store's index holds several of this length. */
 export const controlKeyBytesMax = 1024;
 /**
  * An object and its packs are published in one transaction: 16384 packs of 32 MiB are 512 GiB, at up to 1 KiB each. An etcd
@@ -101,8 +101,6 @@ export const controlLogBytesMax = 64 * MIB;
 export const controlPollMs = 100;
 /** Longer than any restart of a node; a lease that never ends is a key without a lease. */
 export const controlLeaseMsMax = 3_600_000;
-/** Address space, not disk: the embedded control store grows up to this. */
-export const controlMapBytes = 4096 * MIB;
 
 /**
  * A node's lease and its heartbeat. Shorter: a dead node is noticed sooner; longer: a stall (a full disk, a stopped process)

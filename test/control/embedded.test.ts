@@ -3,17 +3,17 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
-import { LmdbControlStore } from '../../src/control/lmdb.ts';
+import { EmbeddedControlStore } from '../../src/control/embedded.ts';
 import { controlStoreSuite } from '../suites/control-store.suite.ts';
 
 const temporary = () => fs.mkdtempSync(path.join(os.tmpdir(), 'kwam-control-'));
 
-controlStoreSuite('lmdb', (options) => {
+controlStoreSuite('embedded', (options) => {
   const directory = temporary();
-  const opened: LmdbControlStore[] = [];
+  const opened: EmbeddedControlStore[] = [];
   return {
     open() {
-      const store = LmdbControlStore.open({ ...options, directory });
+      const store = EmbeddedControlStore.open({ ...options, directory });
       opened.push(store);
       return store;
     },
@@ -24,9 +24,9 @@ controlStoreSuite('lmdb', (options) => {
   };
 });
 
-describe('the lmdb control store on disk', () => {
+describe('the embedded control store on disk', () => {
   let directory: string;
-  const open = () => LmdbControlStore.open({ directory, clock: systemClock });
+  const open = () => EmbeddedControlStore.open({ directory, clock: systemClock });
   const put = (key: string, value: string) =>
     ({ kind: 'put', key, value: new TextEncoder().encode(value) }) as const;
   beforeEach(() => {
@@ -59,7 +59,7 @@ describe('the lmdb control store on disk', () => {
     const before = open();
     await before.transact([], [put('victim', marker), put('healthy', 'untouched')]);
     await before.close();
-    const file = path.join(directory, 'control.mdb');
+    const file = path.join(directory, 'control.sqlite');
     const bytes = fs.readFileSync(file);
     for (let at = bytes.indexOf(marker); at !== -1; at = bytes.indexOf(marker, at + 1)) bytes[at]! ^= 1;
     fs.writeFileSync(file, bytes);
@@ -73,7 +73,7 @@ describe('the lmdb control store on disk', () => {
   });
 
   it('refuses a file that is no control store as INTEGRITY', () => {
-    fs.writeFileSync(path.join(directory, 'control.mdb'), 'not a database '.repeat(4096));
+    fs.writeFileSync(path.join(directory, 'control.sqlite'), 'not a database '.repeat(4096));
     expect(open).toThrowError(expect.objectContaining({ code: 'INTEGRITY' }));
   });
 
@@ -81,7 +81,7 @@ describe('the lmdb control store on disk', () => {
     const before = open();
     for (let i = 0; i < 200; i++) await before.transact([], [put(`key ${i}`, 'x'.repeat(500))]);
     await before.close();
-    const file = path.join(directory, 'control.mdb');
+    const file = path.join(directory, 'control.sqlite');
     for (const bytes of [8192, 8191, 10]) {
       fs.truncateSync(file, bytes);
       expect(open).toThrowError(expect.objectContaining({ code: 'INTEGRITY' }));
@@ -91,7 +91,7 @@ describe('the lmdb control store on disk', () => {
   it('says so when its folder cannot be made', () => {
     fs.writeFileSync(path.join(directory, 'file'), '');
     expect(() =>
-      LmdbControlStore.open({ directory: path.join(directory, 'file', 'control'), clock: systemClock }),
+      EmbeddedControlStore.open({ directory: path.join(directory, 'file', 'control'), clock: systemClock }),
     ).toThrowError(expect.objectContaining({ code: 'UNAVAILABLE' }));
   });
 });

@@ -5,7 +5,7 @@
 import * as fs from 'node:fs';
 import { systemClock } from '../../src/clock.ts';
 import type { ControlStore } from '../../src/control/control-store.ts';
-import { LmdbControlStore } from '../../src/control/lmdb.ts';
+import { EmbeddedControlStore } from '../../src/control/embedded.ts';
 
 const [directory, name] = process.argv.slice(2) as [string, string];
 const padding = 'x'.repeat(20_000);
@@ -30,5 +30,5 @@ async function raise(store: ControlStore): Promise<void> {
   if (committed) fs.writeSync(1, `${own.count + 1} ${revision}\n`);
 }
 
-const store = LmdbControlStore.open({ directory, clock: systemClock });
+const store = EmbeddedControlStore.open({ directory, clock: systemClock });
 for (;;) await raise(store);
