@@ -3,13 +3,13 @@
  * In: a TaskMessage. Out: an Outcome. A worker accepts no work before its known-answer tests pass, repeats them hourly
  * (a core can go bad), and ends its own thread when one fails: it is retired, not trusted.
  */
-import { setImmediate } from 'node:timers';
 import { workerData } from 'node:worker_threads';
 import { selfTestChunker } from './chunking/chunker.ts';
 import { selfTestReedSolomon } from './erasure/reed-solomon.ts';
 import { KwamError } from './errors.ts';
 import { nodeFileSystem } from './filesystem.ts';
 import { chooseEngine } from './hashing/choose-engine.ts';
+import type { HashEngine } from './hashing/engine.ts';
 import { selfTestSha256 } from './hashing/self-test.ts';
 import { ingestFiles, ingestPart, ingestRecords } from './pipeline/ingest-tasks.ts';
 import { finishFiles, finishTree, makeDirectories, restorePack } from './pipeline/restore-tasks.ts';
@@ -17,7 +17,7 @@ import { walkTree } from './pipeline/walk.ts';
 import { copyInto, installPack, preparePack, sealPack, verifyPack } from './replication/pack-tasks.ts';
 import { encodeStripe, reconstructPack, reconstructShard } from './replication/stripe-tasks.ts';
 import { loadKernels } from './wasm/load.ts';
-import type { TaskMessage, WorkerOptions } from './workers/pool.ts';
+import type { TaskMessage, WorkerFault, WorkerOptions } from './workers/pool.ts';
 import {
   type AnyTask,
   createContext,
@@ -57,19 +57,20 @@ let testedAt = Number.NEGATIVE_INFINITY;
 
 function testedContext(): WorkerContext {
   if (context === undefined || performance.now() - testedAt > SELF_TEST_EVERY_MS) {
-    selfTest();
-    testedAt = performance.now();
     const { engine, other } = chooseEngine(kernels, options.engine);
+    selfTest([engine, other]);
+    testedAt = performance.now();
     context ??= createContext(kernels, { hash: engine, crossHash: other }, nodeFileSystem, seconds);
   }
   return context;
 }
 
-function selfTest(): void {
+function selfTest(engines: readonly HashEngine[]): void {
   if (takesFault(options.sabotage?.selfTest)) {
     throw new KwamError('SELF_TEST_FAILED', 'a fault was injected into the self-test', { retryable: true });
   }
   selfTestSha256(kernels);
+  for (const engine of engines) selfTestSha256(engine);
   selfTestChunker(kernels);
   selfTestReedSolomon(kernels);
 }
@@ -90,12 +91,25 @@ export default async function runTask(message: TaskMessage): Promise<Outcome<unk
     return { ok: true, value, seconds: { ...seconds } };
   } catch (error) {
     for (const port of message.ports) port.close();
-    if (isFaultyCore(error)) setImmediate(() => process.exit(1));
-    return { ok: false, error: serializeError(error) };
+    return isFaultyCore(error) ? retire(error) : { ok: false, error: serializeError(error) };
   }
 }
 
 /** Known answers came out wrong, or the two hash engines disagree: this thread's results cannot be trusted. */
 function isFaultyCore(error: unknown): boolean {
   return error instanceof KwamError && (error.code === 'SELF_TEST_FAILED' || error.code === 'INTEGRITY');
+}
+
+/**
+ * Ends this thread with the task still open: the pool hands the error to the task's caller and starts another worker. An
+ * answer would not do, because the thread would be given the next task before it could leave.
+ */
+function retire(error: unknown): Promise<never> {
+  const fault: WorkerFault = Object.assign(new Error('this worker is retired'), {
+    retiredFor: serializeError(error),
+  });
+  queueMicrotask(() => {
+    throw fault;
+  });
+  return new Promise(() => undefined);
 }

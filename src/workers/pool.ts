@@ -7,8 +7,10 @@
 import type { MessagePort, Transferable } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { KwamError } from '../errors.ts';
+import { chooseEngine } from '../hashing/choose-engine.ts';
+import { loadKernels } from '../wasm/load.ts';
 import { ByteBudget, cancelled } from './byte-budget.ts';
-import { type Outcome, reviveError, type Task, type TimeSplit } from './task.ts';
+import { type Outcome, reviveError, type SerializedError, type Task, type TimeSplit } from './task.ts';
 
 export interface RunOptions {
   /** Bytes of user data that the task handles; what the pool's queue is bounded by. */
@@ -52,6 +54,16 @@ export interface TaskMessage {
   readonly ports: readonly MessagePort[];
 }
 
+/** With what a worker ends its own thread when it does not trust itself any more. */
+export interface WorkerFault extends Error {
+  readonly retiredFor: SerializedError;
+}
+
+/** What came of one try; `fault` when the worker is to blame and another may do better. */
+type Attempt =
+  | { readonly outcome: Outcome<unknown>; readonly fault?: undefined }
+  | { readonly fault: 'died' | 'self-test'; readonly error: KwamError };
+
 const TRIES = 2;
 
 class PiscinaPool implements WorkerPool {
@@ -59,6 +71,9 @@ class PiscinaPool implements WorkerPool {
   readonly #piscina: Piscina<TaskMessage, Outcome<unknown>>;
   readonly #budget: ByteBudget;
   readonly #observer: PoolObserver | undefined;
+  /** Rejects of the tries that Piscina has not settled. */
+  readonly #unsettled = new Set<(error: Error) => void>();
+  #closed = false;
 
   constructor(entry: URL, options: PoolOptions) {
     this.threadCount = options.threadCount;
@@ -68,54 +83,98 @@ class PiscinaPool implements WorkerPool {
       filename: entry.href,
       minThreads: options.threadCount,
       maxThreads: options.threadCount,
-      workerData: options.worker,
+      workerData: chosen(options.worker),
       resourceLimits: { maxOldGenerationSizeMb: Math.max(16, Math.floor(options.heapBytesMax / 2 ** 20)) },
     });
     // A worker that dies outside a task has nothing to reject; the pool replaces it.
     this.#piscina.on('error', () => this.#observer?.workerReplaced('died'));
+    this.#piscina.on('workerDestroy', () => queueMicrotask(() => this.#freeStranded()));
   }
 
   async run<In, Out>(task: Task<In, Out>, input: In, options: RunOptions = {}): Promise<Out> {
+    this.#refuseWhenClosed();
     const grant = await this.#budget.take(options.bytes ?? 0, options.signal);
     try {
       for (let tries = 1; ; tries++) {
         if (options.signal?.aborted) throw cancelled(options.signal);
-        const outcome = await this.#try(task, input, options.ports?.() ?? []);
-        if (outcome.ok) {
-          this.#observer?.taskTime(task.name, outcome.seconds);
-          return outcome.value as Out;
-        }
-        const error = reviveError(outcome.error);
-        const isWorkerFault = error instanceof KwamError && WORKER_FAULTS.has(error.code);
-        if (!isWorkerFault) throw error;
-        this.#observer?.workerReplaced(error.code === 'SELF_TEST_FAILED' ? 'self-test' : 'died');
-        if (tries === TRIES) throw error;
+        const attempt = await this.#try(task, input, options.ports?.() ?? []);
+        if (attempt.fault === undefined) return this.#valueOf<Out>(task.name, attempt.outcome);
+        this.#observer?.workerReplaced(attempt.fault);
+        if (tries === TRIES) throw attempt.error;
       }
     } finally {
       grant.release();
     }
   }
 
-  async #try<In, Out>(
-    task: Task<In, Out>,
-    input: In,
-    ports: readonly MessagePort[],
-  ): Promise<Outcome<unknown>> {
+  #valueOf<Out>(task: string, outcome: Outcome<unknown>): Out {
+    if (!outcome.ok) throw reviveError(outcome.error);
+    this.#observer?.taskTime(task, outcome.seconds);
+    return outcome.value as Out;
+  }
+
+  async #try<In, Out>(task: Task<In, Out>, input: In, ports: readonly MessagePort[]): Promise<Attempt> {
+    this.#refuseWhenClosed();
     try {
-      const message: TaskMessage = { name: task.name, input, ports };
-      return await this.#piscina.run(message, { transferList: ports as readonly Transferable[] as never });
+      return { outcome: await this.#settled({ name: task.name, input, ports }) };
     } catch (cause) {
-      const message = `a worker died while it ran ${task.name}: ${cause instanceof Error ? cause.message : String(cause)}`;
-      return { ok: false, error: { code: 'WORKER_DIED', message, context: {}, retryable: true, stack: '' } };
+      this.#refuseWhenClosed();
+      // Not a death: the input cannot travel between threads, which is a bug of the caller.
+      if (cause instanceof DOMException && cause.name === 'DataCloneError') throw cause;
+      return faultOf(task.name, cause);
     }
   }
 
+  #settled(message: TaskMessage): Promise<Outcome<unknown>> {
+    return new Promise((resolve, reject) => {
+      this.#unsettled.add(reject);
+      this.#piscina
+        .run(message, { transferList: message.ports as readonly Transferable[] as never })
+        .then(resolve, reject)
+        .finally(() => this.#unsettled.delete(reject));
+    });
+  }
+
+  /**
+   * Piscina starts no worker after one that failed before it was ready, and leaves tasks waiting for one. Without a thread
+   * nobody would ever answer them.
+   */
+  #freeStranded(): void {
+    if (this.#piscina.threads.length > 0) return;
+    for (const reject of this.#unsettled) reject(new Error('no worker thread starts'));
+  }
+
+  #refuseWhenClosed(): void {
+    if (this.#closed) throw new KwamError('CANCELLED', 'the worker pool is closed');
+  }
+
+  /** Ends all threads; tasks that wait or run fail with CANCELLED. */
   async close(): Promise<void> {
+    this.#closed = true;
     await this.#piscina.destroy();
   }
 }
 
-const WORKER_FAULTS: ReadonlySet<string> = new Set(['WORKER_DIED', 'SELF_TEST_FAILED']);
+function faultOf(task: string, cause: unknown): Attempt {
+  const { retiredFor, message } = cause as Partial<WorkerFault>;
+  if (retiredFor !== undefined) {
+    const error = new KwamError('SELF_TEST_FAILED', `a worker was retired: ${retiredFor.message}`, {
+      context: retiredFor.context,
+      cause,
+      retryable: true,
+    });
+    return { fault: 'self-test', error };
+  }
+  const text = `a worker died while it ran ${task}: ${message ?? String(cause)}; see the log of the node`;
+  return { fault: 'died', error: new KwamError('WORKER_DIED', text, { cause, retryable: true }) };
+}
+
+/** Measures here, once, instead of in each worker and again in each that replaces one: 25 ms. */
+function chosen(worker: WorkerOptions): WorkerOptions {
+  if (worker.engine !== 'auto') return worker;
+  const { engine } = chooseEngine(loadKernels(worker.kernelBuild), 'auto');
+  return { ...worker, engine: engine.name === 'wasm' ? 'wasm' : 'native' };
+}
 
 export function createPool(entry: URL, options: PoolOptions): WorkerPool {
   return new PiscinaPool(entry, options);

@@ -5,10 +5,11 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import { Chunker } from '../chunking/chunker.ts';
+import { ReedSolomon } from '../erasure/reed-solomon.ts';
 import { KwamError } from '../errors.ts';
 import type { FileSystem } from '../filesystem.ts';
 import type { HashEngine } from '../hashing/engine.ts';
-import type { ChunkerSizes } from '../plan.ts';
+import type { ChunkerSizes, ErasureScheme } from '../plan.ts';
 import { INPUT_BYTES, type Kernels, REGION } from '../wasm/kernels.ts';
 
 export type TimeKind = 'hash' | 'chunk' | 'disk' | 'erasure';
@@ -20,6 +21,8 @@ export interface WorkerContext {
   readonly crossHash: HashEngine;
   readonly fileSystem: FileSystem;
   chunker(sizes: ChunkerSizes): Chunker;
+  /** Kept from task to task, because it remembers how to make good the losses that it has met. */
+  reedSolomon(scheme: ErasureScheme): ReedSolomon;
   /** The INPUT region as bytes; the same memory that kernels see. */
   input(): Uint8Array;
   /** Runs `work` and adds its time to the split that the task reports. */
@@ -50,18 +53,19 @@ export function createContext(
   seconds: TimeSplit,
 ): WorkerContext {
   const chunkers = new Map<string, Chunker>();
+  const codes = new Map<string, ReedSolomon>();
   return {
     kernels,
     ...engines,
     fileSystem,
     chunker(sizes) {
-      const key = `${sizes.chunkBytesMin},${sizes.chunkBytesTarget},${sizes.chunkBytesMax}`;
-      let chunker = chunkers.get(key);
-      if (chunker === undefined) {
-        chunker = new Chunker(kernels, sizes);
-        chunkers.set(key, chunker);
-      }
-      return chunker;
+      const { chunkBytesMin, chunkBytesTarget, chunkBytesMax } = sizes;
+      const key = `${chunkBytesMin},${chunkBytesTarget},${chunkBytesMax}`;
+      return kept(chunkers, key, () => new Chunker(kernels, sizes));
+    },
+    reedSolomon(scheme) {
+      const key = `${scheme.dataShards},${scheme.parityShards},${scheme.matrix}`;
+      return kept(codes, key, () => new ReedSolomon(kernels, scheme));
     },
     input: () => kernels.bytes().subarray(REGION.input, REGION.input + INPUT_BYTES),
     timed(kind, work) {
@@ -73,6 +77,14 @@ export function createContext(
       }
     },
   };
+}
+
+function kept<T>(values: Map<string, T>, key: string, make: () => T): T {
+  const known = values.get(key);
+  if (known !== undefined) return known;
+  const made = make();
+  values.set(key, made);
+  return made;
 }
 
 /** How a task's end crosses the thread: errors keep their code and context. */
