@@ -7,6 +7,7 @@
 import * as fs from 'node:fs';
 import type { MessagePort } from 'node:worker_threads';
 import { asDigest, DIGEST_BYTES } from '../digest.ts';
+import { KwamError } from '../errors.ts';
 import type { FilePath } from '../filesystem.ts';
 import { crossCheck } from '../hashing/cross-check.ts';
 import { type EntryPath, showPath } from '../manifest/entry-path.ts';
@@ -23,9 +24,14 @@ export interface ChunkRun {
   readonly digests: Uint8Array;
 }
 
-export type FileOutcome =
-  | { readonly ok: true; readonly size: number; readonly mtimeNs: bigint }
-  | { readonly ok: false; readonly problem: Problem };
+export type FileOutcome = { readonly ok: true; readonly size: number; readonly mtimeNs: bigint } | Unread;
+
+export interface Unread {
+  readonly ok: false;
+  readonly problem: Problem;
+  /** The file is there and has this size now, other than expected: reading it anew, by itself, may succeed. */
+  readonly sizeNow?: number;
+}
 
 /** Worker → main: these chunks are at hand, which are new? */
 export interface Offer extends ChunkRun {
@@ -105,15 +111,15 @@ export interface IngestPartOutput extends ChunkRun {
   readonly mtimeNs: bigint;
 }
 
-export type PartOutcome = IngestPartOutput | { readonly ok: false; readonly problem: Problem };
+export type PartOutcome = IngestPartOutput | Unread;
 
 export const ingestPart = defineTask(
   'ingest-part',
   async (context, input: IngestPartInput, [port]): Promise<PartOutcome> => {
     const stat = readPart(context, input);
-    if ('reason' in stat) {
+    if ('problem' in stat) {
       port!.close();
-      return { ok: false, problem: stat };
+      return stat;
     }
     const runs: number[] = [];
     scanInto(context, input.sizes, 0, input.length, input.isLast, runs);
@@ -125,23 +131,18 @@ export const ingestPart = defineTask(
   },
 );
 
-function readPart(context: WorkerContext, input: IngestPartInput): fs.BigIntStats | Problem {
+function readPart(context: WorkerContext, input: IngestPartInput): fs.BigIntStats | Unread {
   const target = context.input().subarray(0, input.length);
-  try {
-    return context.timed('disk', () => {
-      const file = fs.openSync(fullPath(input.base, input.path), 'r');
-      try {
-        const count = readUpTo(file, target, input.start);
-        if (count === target.length) return fs.fstatSync(file, { bigint: true });
-        const detail = `ended at byte ${input.start + count} of ${input.start + target.length}`;
-        return { path: showPath(input.path), reason: 'changed', detail };
-      } finally {
-        fs.closeSync(file);
-      }
-    });
-  } catch (cause) {
-    return problemOf(input.path, cause);
-  }
+  return context.timed('disk', () =>
+    withRegularFile(input.base, input.path, (file): fs.BigIntStats | Unread => {
+      const before = fs.fstatSync(file, { bigint: true });
+      const count = readUpTo(file, target, input.start);
+      const after = fs.fstatSync(file, { bigint: true });
+      if (count === target.length && versionOf(before) === versionOf(after)) return after;
+      const detail = `changed while bytes ${input.start} to ${input.start + target.length} were read`;
+      return unread(input.path, 'changed', detail, Number(after.size));
+    }),
+  );
 }
 
 /** Stores given payloads as they are, one record each; the manifest travels this way. */
@@ -163,22 +164,38 @@ function fullPath(base: string, path: EntryPath): FilePath {
   return typeof path === 'string' ? `${base}/${path}` : Buffer.concat([Buffer.from(`${base}/`), path]);
 }
 
+/**
+ * What was a regular file when it was listed may be anything by now: a link is not followed out of the tree, and a FIFO
+ * without a writer does not block the worker.
+ */
+const OPEN_FLAGS = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
+
+function withRegularFile<T>(base: string, path: EntryPath, read: (file: number) => T): T | Unread {
+  try {
+    const file = fs.openSync(fullPath(base, path), OPEN_FLAGS);
+    try {
+      if (fs.fstatSync(file).isFile()) return read(file);
+      return unread(path, 'changed', 'is not a regular file any more');
+    } finally {
+      fs.closeSync(file);
+    }
+  } catch (cause) {
+    return { ok: false, problem: problemOf(path, cause) };
+  }
+}
+
+function unread(path: EntryPath, reason: Problem['reason'], detail: string, sizeNow?: number): Unread {
+  const problem = { path: showPath(path), reason, detail };
+  return sizeNow === undefined ? { ok: false, problem } : { ok: false, problem, sizeNow };
+}
+
 function readFile(
   context: WorkerContext,
   base: string,
   entry: { path: EntryPath; size: number },
   position: number,
 ): FileOutcome {
-  try {
-    const file = fs.openSync(fullPath(base, entry.path), 'r');
-    try {
-      return readStable(context, file, entry, position);
-    } finally {
-      fs.closeSync(file);
-    }
-  } catch (cause) {
-    return { ok: false, problem: problemOf(entry.path, cause) };
-  }
+  return withRegularFile(base, entry.path, (file) => readStable(context, file, entry, position));
 }
 
 /** Reads a file that must not change meanwhile: its stat before and after must agree. */
@@ -191,15 +208,15 @@ function readStable(
   for (let tries = 1; tries <= READ_TRIES; tries++) {
     const before = fs.fstatSync(file, { bigint: true });
     const size = Number(before.size);
-    if (position + size > INPUT_BYTES) break;
+    if (position + size > INPUT_BYTES)
+      return unread(entry.path, 'changed', `grew to ${size} bytes since it was listed`, size);
     const count = readUpTo(file, context.input().subarray(position, position + size), 0);
     const after = fs.fstatSync(file, { bigint: true });
     if (count === size && versionOf(before) === versionOf(after)) {
       return { ok: true, size, mtimeNs: after.mtimeNs };
     }
   }
-  const detail = `changed while it was read, ${READ_TRIES} times`;
-  return { ok: false, problem: { path: showPath(entry.path), reason: 'changed', detail } };
+  return unread(entry.path, 'changed', `changed while it was read, ${READ_TRIES} times`);
 }
 
 function versionOf(stat: fs.BigIntStats): string {
@@ -262,6 +279,7 @@ export type Reply = { readonly orders: StoreOrder[] } | { readonly error: Serial
 
 function askWhichAreNew(port: MessagePort, offer: Offer): Promise<StoreOrder[]> {
   return new Promise((resolve, reject) => {
+    port.once('close', () => reject(new KwamError('CANCELLED', 'nobody waits for these chunks any more')));
     port.once('message', (reply: Reply) => {
       if ('orders' in reply) resolve(reply.orders);
       else reject(reviveError(reply.error));

@@ -17,13 +17,14 @@ import { type Catalog, checkObjectName, type PackRecordEntry } from '../replicat
 import type { Distributor } from '../replication/distribute.ts';
 import { sealPack } from '../replication/pack-tasks.ts';
 import type { Store } from '../store/store.ts';
+import { cancelled } from '../workers/byte-budget.ts';
 import type { WorkerPool } from '../workers/pool.ts';
 import type { ChunkRun } from './ingest-tasks.ts';
 import type { KnownChunks } from './known-chunks.ts';
 import { type Footing, PackSession } from './pack-session.ts';
 import { inParallel, type Reader, readWork, storeRecords, type WorkResult } from './read-tree.ts';
 import { divide, type Work } from './segments.ts';
-import { type Problem, type Walk, walkTree, withoutOrphanLinks } from './walk.ts';
+import { type Problem, splitOrphanLinks, type Walk, walkTree } from './walk.ts';
 
 export interface IngestServices {
   readonly replicate: Plan['replicate'];
@@ -68,7 +69,8 @@ const REFUSALS_MAX = 256;
 export async function ingest(services: IngestServices, request: IngestRequest): Promise<PutResult> {
   checkObjectName(request.name);
   const started = services.clock.monotonic();
-  const walk = await services.pool.run(walkTree, { root: request.path });
+  const signal = request.signal === undefined ? {} : { signal: request.signal };
+  const walk = await services.pool.run(walkTree, { root: request.path }, signal);
   const put = new Put(services, request, walk);
   try {
     await put.readTree();
@@ -82,6 +84,8 @@ export async function ingest(services: IngestServices, request: IngestRequest): 
 
 interface StoredManifest {
   readonly manifest: Manifest;
+  /** Hard links without their file. */
+  readonly orphans: readonly Problem[];
   readonly digest: DigestHex;
   readonly parts: readonly DigestHex[];
   readonly footings: readonly Footing[];
@@ -143,6 +147,7 @@ class Put {
     return inParallel(work, this.#services.pool.threadCount * 2, async (one) => {
       await this.#pace(bytesTaken, started);
       bytesTaken += one.bytes;
+      this.#session.throwFailure();
       while (this.#session.settlingCount > SETTLING_MAX) await this.#session.settleOne();
       return readWork(this.#reader, one);
     });
@@ -153,11 +158,16 @@ class Put {
     const { bytesPerSecondMax, signal } = this.#request;
     if (bytesPerSecondMax === undefined) return;
     const aheadMs = (bytesTaken / bytesPerSecondMax) * 1000 - (clock.monotonic() - started);
-    if (aheadMs > 0) await clock.sleep(aheadMs, signal);
+    if (aheadMs <= 0) return;
+    try {
+      await clock.sleep(aheadMs, signal);
+    } catch (error) {
+      throw signal?.aborted ? cancelled(signal) : error;
+    }
   }
 
   async storeManifest(): Promise<StoredManifest> {
-    const manifest = this.#manifest();
+    const { manifest, orphans } = this.#manifest();
     const signed = await signManifest(manifest, [this.#services.signer]);
     const footings: Footing[] = [];
     const parts: DigestHex[] = [];
@@ -166,15 +176,17 @@ class Put {
       parts.push(toHex(run.digests));
       footings.push(footing);
     }
-    return { manifest, digest: toHex(signed.digest), parts, footings };
+    return { manifest, orphans, digest: toHex(signed.digest), parts, footings };
   }
 
-  #manifest(): Manifest {
+  #manifest(): Pick<StoredManifest, 'manifest' | 'orphans'> {
     const { services, request } = { services: this.#services, request: this.#request };
     const others = this.#walk.entries.filter((entry) => entry.type !== 'file');
     const files: ManifestEntry[] = [...others, ...this.#results.flatMap((result) => result.files)];
+    const { kept, orphans } = splitOrphanLinks(files);
+    if (kept.length === 0) throw nothingRead(request.path, this.#problems());
     const chunks = joinRuns(this.#results.flatMap((result) => result.chunks));
-    return {
+    const manifest: Manifest = {
       name: request.name,
       producer: services.producer,
       codecId: toHex(services.codecId),
@@ -182,15 +194,21 @@ class Put {
       chunker: { rule: CHUNKER_RULE, ...services.replicate.chunker },
       bytes: chunks.lengths.reduce((sum, length) => sum + length, 0),
       chunks,
-      files: withoutOrphanLinks(files),
+      files: kept,
     };
+    return { manifest, orphans };
+  }
+
+  #problems(): Problem[] {
+    return [...this.#walk.problems, ...this.#results.flatMap((result) => result.problems)];
   }
 
   /** Waits until everything is durable as often as the plan says, then acknowledges. */
   async publish(stored: StoredManifest): Promise<void> {
     for (let tries = 1, refusals = 0; tries <= TRIES_MAX && refusals <= REFUSALS_MAX; refusals++) {
+      if (this.#request.signal?.aborted) throw cancelled(this.#request.signal);
       const epoch = await this.#services.catalog.packEpoch();
-      await this.#settle();
+      await this.#session.settleAll();
       await this.#forgetIncomplete();
       const packs = await this.#securePacks(stored);
       if (packs === undefined) {
@@ -220,10 +238,6 @@ class Put {
         retryable: true,
       },
     );
-  }
-
-  async #settle(): Promise<void> {
-    await this.#session.settleAll();
   }
 
   /**
@@ -273,7 +287,7 @@ class Put {
       chunks: manifest.chunks.lengths.length,
       newChunks: this.#session.newChunks,
       newBytes: this.#session.newBytes,
-      problems: [...this.#walk.problems, ...this.#results.flatMap((result) => result.problems)],
+      problems: [...this.#problems(), ...stored.orphans],
     };
   }
 
@@ -284,6 +298,15 @@ class Put {
 
 /** Packs on their way to other nodes before reading waits: bounds the disk that staged copies take. */
 const SETTLING_MAX = 4;
+
+/** A single file that could not be read: a name that stands for nothing would look like a stored file. */
+function nothingRead(path: string, problems: readonly Problem[]): KwamError {
+  const why = problems.map(({ reason, detail }) => `${reason}: ${detail}`).join('; ');
+  return new KwamError('IO', `expected to read ${path}, got nothing of it (${why}); try again`, {
+    context: { path },
+    retryable: true,
+  });
+}
 
 function countFiles(manifest: Manifest): number {
   return manifest.files.filter((entry) => entry.type === 'file' || entry.type === 'hardlink').length;

@@ -46,6 +46,7 @@ export class PackSession {
   readonly #errors: unknown[] = [];
   readonly #sealedIds = new Map<OpenPack, DigestHex>();
   #current: OpenPack | undefined;
+  /** Of packs that were committed: what was promised and then abandoned does not count. */
   newChunks = 0;
   newBytes = 0;
 
@@ -67,8 +68,6 @@ export class PackSession {
       const pack = this.#roomFor(length);
       const { path, offset } = pack.builder.allocate([{ digest, length, type }]);
       this.#promise(toHex(digest), pack, footing);
-      this.newChunks++;
-      this.newBytes += length;
       // Room given during this call is contiguous within a pack, so one order a pack is enough.
       const order = orders.get(path);
       if (order === undefined) orders.set(path, { offset, chunkIndexes: [i] });
@@ -160,6 +159,8 @@ export class PackSession {
       this.#options.known.add(recordsOfSealed(sealed), info.sequence);
       this.#sealedIds.set(pack, sealed.id);
       pack.state = 'committed';
+      this.newChunks += pack.digests.length;
+      for (const { length } of pack.builder.records) this.newBytes += length;
       for (const digest of pack.digests) this.#pending.delete(digest);
       await this.#options.onCommitted(sealed);
     } catch (error) {
@@ -181,7 +182,12 @@ export class PackSession {
   async settleAll(): Promise<void> {
     if (this.#current !== undefined) this.#close(this.#current);
     while (this.#settling.size > 0) await Promise.all(this.#settling);
-    if (this.#errors.length > 0) throw this.#errors.shift();
+    this.throwFailure();
+  }
+
+  /** @throws the first error of a pack that could not be sealed, committed or handed on; none of them goes away. */
+  throwFailure(): void {
+    if (this.#errors.length > 0) throw this.#errors[0];
   }
 
   /** True when a pack that this piece of work counted on was abandoned. */

@@ -19,8 +19,10 @@ import {
   ingestPart,
   ingestRecords,
   type Offer,
+  type PartOutcome,
   type Reply,
   type Scanned,
+  type Unread,
 } from './ingest-tasks.ts';
 import type { Footing, PackSession } from './pack-session.ts';
 import { BATCH_BYTES_MAX, type FileBatch, type LargeFile, type Work } from './segments.ts';
@@ -85,11 +87,21 @@ async function readBatch(reader: Reader, batch: FileBatch): Promise<WorkResult> 
   reader.onBytes(batch.bytes);
   const read: FileEntry[] = [];
   const problems: Problem[] = [];
+  const outgrown: FileEntry[] = [];
   for (const [i, outcome] of value.files.entries()) {
     if (outcome.ok) read.push({ ...files[i]!, size: outcome.size, mtimeNs: outcome.mtimeNs });
-    else problems.push(outcome.problem);
+    else if (outcome.sizeNow === undefined) problems.push(outcome.problem);
+    else outgrown.push({ ...files[i]!, size: outcome.sizeNow });
   }
-  return { files: read, problems, chunks: value.segments, footings: [footing] };
+  const results: WorkResult[] = [{ files: read, problems, chunks: value.segments, footings: [footing] }];
+  for (const file of outgrown)
+    results.push(await readLarge(reader, { kind: 'large', file, bytes: file.size }));
+  return {
+    files: results.flatMap((result) => result.files),
+    problems: results.flatMap((result) => result.problems),
+    chunks: results.flatMap((result) => result.chunks),
+    footings: results.flatMap((result) => result.footings),
+  };
 }
 
 async function readLarge(reader: Reader, { file, bytes }: LargeFile): Promise<WorkResult> {
@@ -97,13 +109,14 @@ async function readLarge(reader: Reader, { file, bytes }: LargeFile): Promise<Wo
   let problem: Problem | undefined;
   for (let tries = 1; tries <= READ_TRIES; tries++) {
     const read = await readParts(reader, file, size);
-    if ('reason' in read) {
-      problem = read;
-      if (read.reason !== 'changed') break;
+    if ('problem' in read) {
+      problem = read.problem;
+      if (read.sizeNow === undefined) break;
+      size = read.sizeNow;
       continue;
     }
     const first = read.parts[0]!;
-    if (read.parts.every((part) => part.version === first.version) && first.size === size) {
+    if (isOneVersion(read.parts, size)) {
       reader.onBytes(size);
       const entry = { ...file, size, mtimeNs: first.mtimeNs };
       return { files: [entry], problems: [], chunks: read.parts, footings: read.footings };
@@ -115,14 +128,26 @@ async function readLarge(reader: Reader, { file, bytes }: LargeFile): Promise<Wo
   return { files: [], problems: [problem], chunks: [], footings: [] };
 }
 
+/** Parts of one state of the file, without a gap or an overlap. */
+function isOneVersion(parts: readonly IngestPartOutput[], size: number): boolean {
+  const covered = parts.reduce((sum, part) => sum + bytesOf(part), 0);
+  return covered === size && parts.every((part) => part.size === size && part.version === parts[0]!.version);
+}
+
+function bytesOf(run: ChunkRun): number {
+  return run.lengths.reduce((sum, length) => sum + length, 0);
+}
+
 interface Parts {
   readonly parts: readonly IngestPartOutput[];
   readonly footings: readonly Footing[];
 }
 
-async function readParts(reader: Reader, file: FileEntry, size: number): Promise<Parts | Problem> {
-  const running: Promise<Offered<Awaited<ReturnType<typeof readPart>>['value']>>[] = [];
-  for (let start = 0; start < size; ) {
+async function readParts(reader: Reader, file: FileEntry, size: number): Promise<Parts | Unread> {
+  const running: Promise<Offered<PartOutcome>>[] = [];
+  // Once at least: an empty file has a version and a time too.
+  let start = 0;
+  do {
     let report: (bytes: number) => void = () => undefined;
     const scanned = new Promise<number>((resolve) => {
       report = resolve;
@@ -139,14 +164,14 @@ async function readParts(reader: Reader, file: FileEntry, size: number): Promise
     ]);
     if (covered === 0) break;
     start += covered;
-  }
+  } while (start < size);
   const settled = await Promise.allSettled(running);
   const footings: Footing[] = [];
   const parts: IngestPartOutput[] = [];
   for (const one of settled) {
     if (one.status === 'rejected') throw one.reason;
     footings.push(one.value.footing);
-    if (!one.value.value.ok) return one.value.value.problem;
+    if (!one.value.value.ok) return one.value.value;
     parts.push(one.value.value);
   }
   return { parts, footings };

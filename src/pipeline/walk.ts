@@ -37,8 +37,7 @@ interface Lister {
 }
 
 export const walkTree = defineTask('walk-tree', (_context, input: { root: string }): Walk => {
-  const root = resolve(input.root);
-  const stat = statRoot(root);
+  const { root, stat } = statRoot(resolve(input.root));
   const lister: Lister = { entries: [], problems: [], firstLinks: new Map() };
   addEntry(
     lister,
@@ -51,19 +50,21 @@ export const walkTree = defineTask('walk-tree', (_context, input: { root: string
   return { base, entries: inContentOrder(lister.entries), problems: lister.problems };
 });
 
-function statRoot(root: string): fs.BigIntStats {
+/** A link given as the root stands for what it points to: below the root no link is followed. */
+function statRoot(path: string): { readonly root: string; readonly stat: fs.BigIntStats } {
   try {
-    return fs.statSync(root, { bigint: true });
+    const root = fs.realpathSync(path);
+    const stat = fs.statSync(root, { bigint: true });
+    if (stat.isDirectory() || stat.isFile()) return { root, stat };
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code;
-    throw new KwamError(
-      'USAGE',
-      `expected a readable file or directory at ${root}, got ${code}; check the path`,
-      {
-        cause,
-      },
-    );
+    throw noRoot(path, (cause as NodeJS.ErrnoException).code ?? String(cause), cause);
   }
+  throw noRoot(path, 'something else');
+}
+
+function noRoot(path: string, got: string, cause?: unknown): KwamError {
+  const message = `expected a readable file or directory at ${path}, got ${got}; check the path`;
+  return new KwamError('USAGE', message, { cause });
 }
 
 function listDirectory(lister: Lister, directory: Buffer, relative: EntryPath): void {
@@ -173,8 +174,20 @@ function classOf(entry: ManifestEntry): number {
   return entry.size < SMALL_FILE_BYTES_MAX ? 2 : 3;
 }
 
-/** For a hard link to a file that could not be read: without its content the link has no meaning. */
-export function withoutOrphanLinks(entries: readonly ManifestEntry[]): ManifestEntry[] {
+/** Apart from the rest: hard links to files that could not be read. Without its content such a link has no meaning. */
+export function splitOrphanLinks(entries: readonly ManifestEntry[]): {
+  readonly kept: ManifestEntry[];
+  readonly orphans: Problem[];
+} {
   const files = new Set(entries.filter((entry) => entry.type === 'file').map((entry) => pathKey(entry.path)));
-  return entries.filter((entry) => entry.type !== 'hardlink' || files.has(pathKey(entry.target)));
+  const kept: ManifestEntry[] = [];
+  const orphans: Problem[] = [];
+  for (const entry of entries) {
+    if (entry.type !== 'hardlink' || files.has(pathKey(entry.target))) kept.push(entry);
+    else {
+      const detail = `is a hard link to ${showPath(entry.target)}, which was not read`;
+      orphans.push({ path: showPath(entry.path), reason: 'unreadable', detail });
+    }
+  }
+  return { kept, orphans };
 }
