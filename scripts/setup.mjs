@@ -40,7 +40,7 @@ function run(what, command, args) {
 
 function installPackages() {
   const stamp = 'node_modules/.setup-hash';
-  const hash = hashOf(['package.json', 'package-lock.json']);
+  const hash = hashOf(['package-lock.json']);
   if (isCurrent(stamp, hash)) return;
   run('installing packages', 'npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error']);
   writeFileSync(join(root, stamp), hash);
