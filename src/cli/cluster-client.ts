@@ -9,7 +9,7 @@ import { basename, dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { systemClock } from '../clock.ts';
 import { type Member, Membership } from '../cluster/membership.ts';
-import { LmdbControlStore } from '../control/lmdb.ts';
+import { EmbeddedControlStore } from '../control/embedded.ts';
 import { KwamError } from '../errors.ts';
 import type { Identity } from '../identity/identity.ts';
 import { loadIdentity } from '../identity/identity-files.ts';
@@ -101,7 +101,7 @@ function openRemote(
 }
 
 async function observe(directory: string): Promise<Source> {
-  const control = LmdbControlStore.open({ directory: controlPath(directory), clock: systemClock });
+  const control = EmbeddedControlStore.open({ directory: controlPath(directory), clock: systemClock });
   try {
     const membership = await Membership.observe(control, systemClock);
     return {

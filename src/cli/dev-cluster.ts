@@ -126,7 +126,7 @@ export class DevCluster {
   async down(names?: readonly string[]): Promise<string[]> {
     this.plan();
     const stopped = await processes.stop(this.directory, { clock: systemClock, ...(names && { names }) });
-    return stopped.map(({ name }) => name);
+    return stopped.map(({ name }) => name).sort();
   }
 
   kill(name: string): Promise<void> {

@@ -2,7 +2,9 @@
  * identity init|issue|show: the development authority and the SVIDs it issues, as files in one directory.
  * Private keys are never printed.
  */
-import { resolve } from 'node:path';
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { EXIT, KwamError } from '../errors.ts';
 import type { Identity } from '../identity/identity.ts';
@@ -13,7 +15,7 @@ import {
   loadIdentity,
   loadTrustDomain,
 } from '../identity/identity-files.ts';
-import { parseSpiffeId, parseTrustDomain } from '../identity/spiffe-id.ts';
+import { parseSpiffeId, parseTrustDomain, type SpiffeId } from '../identity/spiffe-id.ts';
 import { clusterDirectory } from './cluster-directory.ts';
 import { parseDurationMs } from './quantity.ts';
 import type { Shell } from './shell.ts';
@@ -64,7 +66,7 @@ function defineIssue(command: Command, shell: Shell): void {
     .argument('<name>', 'file name of the SVID, for example n0001 or trainer')
     .option(
       '--id <spiffe>',
-      'its SPIFFE ID (default: spiffe://<trust domain>/client/<name>, or the one it has)',
+      'its SPIFFE ID (default: the one it has, or spiffe://<trust domain>/client/<name>)',
     )
     .option('--valid <duration>', 'how long it is valid, for example 24h', parseDurationMs)
     .addHelpText(
@@ -76,7 +78,8 @@ Examples:
     )
     .action(async (name: string, options: ValidOptions & { id?: string }) => {
       const directory = identityDirectory(shell, options);
-      const id = options.id ?? `spiffe://${loadTrustDomain(directory)}/client/${name}`;
+      const id =
+        options.id ?? knownId(directory, name) ?? `spiffe://${loadTrustDomain(directory)}/client/${name}`;
       const issued = await issueIdentity(
         directory,
         name,
@@ -118,6 +121,19 @@ function withDirectory(command: Command): Command {
 function identityDirectory(shell: Shell, options: DirectoryOptions): string {
   if (options.identityDir !== undefined) return resolve(options.identityDir);
   return resolve(clusterDirectory(shell, options.dir), 'identity');
+}
+
+/** Who an SVID says it is, expired or not: it is checked at the time when it became valid. */
+function knownId(directory: string, name: string): SpiffeId | undefined {
+  if (!listIdentities(directory).includes(name)) return undefined;
+  const pem = readFileSync(join(directory, `${name}.pem`));
+  try {
+    const validFromMs = new X509Certificate(pem).validFromDate.getTime();
+    return loadIdentity(directory, name, validFromMs, () => undefined).spiffeId;
+  } catch (cause) {
+    const message = `expected --id, since the SVID ${name} in ${directory} does not say who it is`;
+    throw new KwamError('USAGE', `${message}: ${(cause as Error).message}`, { cause });
+  }
 }
 
 function validityOf({ valid }: ValidOptions): { nowMs: number; validMs?: number } {

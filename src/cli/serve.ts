@@ -12,7 +12,7 @@ import type { Plan } from '../plan.ts';
 import { memoryShares } from '../workers/memory-shares.ts';
 import { clusterDirectory } from './cluster-directory.ts';
 import { readPlan } from './plan-file.ts';
-import { parseBytes } from './quantity.ts';
+import { parseBytes, parseDurationMs } from './quantity.ts';
 import type { Shell } from './shell.ts';
 
 interface ServeOptions {
@@ -20,6 +20,9 @@ interface ServeOptions {
   readonly dir?: string;
   readonly memory?: number;
   readonly readyFile?: string;
+  readonly watch?: string;
+  readonly watchQuiet: number;
+  readonly watchRate: number;
   readonly logLevel: string;
 }
 
@@ -33,6 +36,14 @@ export function define(command: Command, shell: Shell): void {
       'memory that the whole process may use (default: as the plan says)',
       parseBytes,
     )
+    .option('--watch <directory>', 'put every checkpoint that is complete under this directory')
+    .option(
+      '--watch-quiet <duration>',
+      'unchanged for so long, a checkpoint is complete',
+      parseDurationMs,
+      QUIET_MS,
+    )
+    .option('--watch-rate <size>', 'read at most so much a second for it', parseBytes, WATCH_BYTES_PER_SECOND)
     .option('--ready-file <file>', 'a file that appears when the node is ready, with its addresses as JSON')
     .option('--log-level <level>', 'trace, debug, info, warn or error', 'info')
     .addHelpText(
@@ -41,13 +52,21 @@ export function define(command: Command, shell: Shell): void {
 The store lies in DIRECTORY/NAME, the SVID in DIRECTORY/identity/NAME.pem and .key,
 the control store in DIRECTORY/control. SIGTERM and SIGINT stop the node cleanly.
 
+With --watch, an entry of that directory is a checkpoint. It is complete when it was
+renamed there, when it has a marker (.done, done or _SUCCESS in it, or NAME.done beside
+it), or when nothing in it changed for the quiet time.
+
 Examples:
   kwam-dp serve ./cluster/plan.json --dir ./cluster --node n0001
-  kwam-dp serve plan.json --node n0002 --memory 512mb 2>n0002.log`,
+  kwam-dp serve plan.json --node n0002 --memory 512mb --watch /ckpt 2>n0002.log`,
     )
     .action((plan: string, options: ServeOptions) => serve(shell, plan, options));
 }
 
+/** A training job that pauses longer than this inside one checkpoint should use a marker or a rename. */
+const QUIET_MS = 30_000;
+/** A tenth of one NVMe disk: the job that wrote the checkpoint keeps the rest. */
+const WATCH_BYTES_PER_SECOND = 200e6;
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error'];
 
 async function serve(shell: Shell, planFile: string, options: ServeOptions): Promise<void> {
@@ -72,7 +91,8 @@ async function start(shell: Shell, plan: Plan, options: ServeOptions, memoryByte
   const log = pino(settings, pino.destination({ dest: 2, sync: true }));
   const directory = clusterDirectory(shell, options.dir);
   try {
-    const node = await startNode({ plan, name: options.node, directory, memoryBytes, log });
+    const watch = watchOf(options);
+    const node = await startNode({ plan, name: options.node, directory, memoryBytes, ...watch, log });
     const { address, metricsAddress } = node;
     if (options.readyFile !== undefined) {
       announce(resolve(options.readyFile), { pid: process.pid, address, metricsAddress });
@@ -81,6 +101,15 @@ async function start(shell: Shell, plan: Plan, options: ServeOptions, memoryByte
   } catch (error) {
     throw asStartFailure(error);
   }
+}
+
+function watchOf({ watch, watchQuiet, watchRate }: ServeOptions) {
+  if (watch === undefined) return {};
+  const directory = resolve(watch);
+  if (fs.statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true) {
+    throw new KwamError('USAGE', `expected --watch to be a directory, got ${directory}; create it first`);
+  }
+  return { watch: { directory, quietMs: watchQuiet, bytesPerSecondMax: watchRate } };
 }
 
 /** "The name is taken" is an answer elsewhere; for a node that wants to start it is an environment that does not fit. */

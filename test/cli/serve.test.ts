@@ -1,0 +1,112 @@
+/** A node that cannot start says why in one line and exits with 2 or 3; one that runs stops cleanly. */
+import * as fs from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { defaultPlan } from '../../src/cluster/default-plan.ts';
+import type { Plan } from '../../src/plan.ts';
+import { begin, type Ended, run, runHere, temporary } from './run.ts';
+
+const ROOT = temporary('serve');
+const PLAN = join(ROOT, 'plan.json');
+
+const serve = (...args: string[]): string[] => ['serve', PLAN, '--dir', ROOT, '--memory', '256mib', ...args];
+const issue = (name: string, ...more: string[]) =>
+  runHere(['identity', 'issue', name, '--dir', ROOT, '--id', `spiffe://kwam/${name}`, ...more]);
+
+function writePlan(change: (plan: Plan) => unknown): void {
+  fs.writeFileSync(PLAN, JSON.stringify(change(defaultPlan({ nodes: 2 }))));
+}
+
+/** What people read: the lines that are not the log. */
+function complaints({ stderr }: Ended): string[] {
+  return stderr.split('\n').filter((line) => line !== '' && !line.startsWith('{'));
+}
+
+beforeAll(async () => {
+  writePlan((plan) => plan);
+  await runHere(['identity', 'init', '--dir', ROOT]);
+  await issue('n0001');
+  await issue('n0002');
+});
+afterAll(() => fs.rmSync(ROOT, { recursive: true }));
+
+describe('serve refuses', () => {
+  it('a port in use', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    const { port } = server.address() as { port: number };
+    writePlan((plan) => ({
+      ...plan,
+      nodes: plan.nodes.map((node) => ({ ...node, listen: `127.0.0.1:${port}` })),
+    }));
+    const ended = await run(serve('--node', 'n0001'));
+    writePlan((plan) => plan);
+    server.close();
+    expect(ended.code).toBe(3);
+    expect(complaints(ended)).toEqual([expect.stringContaining(`127.0.0.1:${port}`)]);
+  });
+
+  it('an expired certificate', async () => {
+    await issue('n0002', '--valid', '1ms').catch((error) => expect(error.code).toBe('SVID_INVALID'));
+    const ended = await run(serve('--node', 'n0002'));
+    expect(ended.code).toBe(3);
+    expect(complaints(ended)).toEqual([expect.stringMatching(/expired|not valid|validity/)]);
+  });
+
+  it('a node without identity', async () => {
+    fs.rmSync(join(ROOT, 'identity/n0002.pem'));
+    const ended = await run(serve('--node', 'n0002'));
+    expect(ended.code).toBe(3);
+    expect(complaints(ended)).toEqual([expect.stringContaining('n0002.pem, got no such file')]);
+  });
+
+  it.each<[string, () => void, string]>([
+    ['no plan', () => fs.rmSync(PLAN, { force: true }), 'got ENOENT'],
+    ['text that is no JSON', () => fs.writeFileSync(PLAN, 'cluster {'), 'does not parse'],
+    ['another schema', () => writePlan((plan) => ({ ...plan, schema: 'kwam.plan/v9' })), '"kwam.plan/v9"'],
+    ['a plan without nodes', () => writePlan((plan) => ({ ...plan, nodes: [] })), 'without nodes'],
+    ['a broken node', () => writePlan((plan) => ({ ...plan, nodes: [{ name: 'n0001' }] })), 'lacks fields'],
+  ])('%s', async (_what, arrange, expected) => {
+    arrange();
+    const ended = await run(serve('--node', 'n0001'));
+    writePlan((plan) => plan);
+    expect([ended.code, complaints(ended)]).toEqual([2, [expect.stringContaining(expected)]]);
+  });
+
+  it('a node that the plan does not have, too little memory and an unknown level', async () => {
+    const unknown = await run(serve('--node', 'n0007'));
+    expect([unknown.code, complaints(unknown)]).toEqual([2, [expect.stringContaining('(n0001, n0002)')]]);
+    const small = await run(['serve', PLAN, '--dir', ROOT, '--node', 'n0001', '--memory', '16mib']);
+    expect([small.code, complaints(small)]).toEqual([2, [expect.stringContaining('at least 256mib')]]);
+    const level = await run(serve('--node', 'n0001', '--log-level', 'loud'));
+    expect([level.code, complaints(level)]).toEqual([2, [expect.stringContaining('--log-level')]]);
+  });
+});
+
+describe('serve', () => {
+  it('runs under its heap bound, refuses a second one, and ends cleanly at SIGTERM', async () => {
+    const ready = join(ROOT, 'run/n0001.json');
+    const node = begin(serve('--node', 'n0001', '--ready-file', ready));
+    while (!fs.existsSync(ready)) {
+      await Promise.race([sleep(20), node.ended.then(({ stderr }) => Promise.reject(new Error(stderr)))]);
+    }
+    const { pid, metricsAddress } = JSON.parse(fs.readFileSync(ready, 'utf8'));
+    expect(pid).toBe(node.child.pid);
+    expect(fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8')).toContain('--max-old-space-size=');
+    expect((await fetch(`http://${metricsAddress}/readyz`)).status).toBe(200);
+
+    const second = await run(serve('--node', 'n0001'));
+    expect(second.code).toBe(3);
+    expect(complaints(second)).toEqual([expect.stringContaining('stop')]);
+
+    node.child.kill('SIGTERM');
+    const ended = await node.ended;
+    expect(ended.code).toBe(0);
+    expect(ended.stdout).toBe('');
+    for (const line of ended.stderr.trim().split('\n'))
+      expect(JSON.parse(line)).toHaveProperty('node', 'n0001');
+    expect(fs.existsSync(ready)).toBe(false);
+  });
+});
