@@ -5,12 +5,16 @@
  */
 import { type Output, printError } from './cli/terminal.ts';
 
-export async function main(argv: readonly string[], output: Output = process): Promise<number> {
-  // A reader that has seen enough (`kwam-dp ls | head`) is no failure of ours.
+/** A reader that has seen enough (`kwam-dp ls | head`) is no failure of ours. */
+function heedClosedPipe(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(0);
     throw error;
   });
+}
+
+export async function main(argv: readonly string[], output: Output = process): Promise<number> {
+  if (output === process) heedClosedPipe();
   const { exitCodeOf } = await import('./errors.ts');
   try {
     const { runProgram } = await import('./cli/program.ts');

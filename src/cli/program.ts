@@ -132,6 +132,8 @@ export async function runProgram(args: readonly string[], output: Output): Promi
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.success : EXIT.usage;
     throw error;
+  } finally {
+    shell.close();
   }
 }
 

@@ -5,7 +5,7 @@
  */
 import * as fs from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { EXIT, exitCodeOf, KwamError } from '../errors.ts';
 import { MIB } from '../limits.ts';
 import type { Plan } from '../plan.ts';
@@ -37,13 +37,16 @@ export function define(command: Command, shell: Shell): void {
       parseBytes,
     )
     .option('--watch <directory>', 'put every checkpoint that is complete under this directory')
-    .option(
-      '--watch-quiet <duration>',
-      'unchanged for so long, a checkpoint is complete',
-      parseDurationMs,
-      QUIET_MS,
+    .addOption(
+      new Option('--watch-quiet <duration>', 'unchanged for so long, a checkpoint is complete')
+        .argParser(parseDurationMs)
+        .default(QUIET_MS, '30s'),
     )
-    .option('--watch-rate <size>', 'read at most so much a second for it', parseBytes, WATCH_BYTES_PER_SECOND)
+    .addOption(
+      new Option('--watch-rate <size>', 'read at most so much a second for it')
+        .argParser(parseBytes)
+        .default(WATCH_BYTES_PER_SECOND, '200mb'),
+    )
     .option('--ready-file <file>', 'a file that appears when the node is ready, with its addresses as JSON')
     .option('--log-level <level>', 'trace, debug, info, warn or error', 'info')
     .addHelpText(

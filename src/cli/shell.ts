@@ -12,6 +12,7 @@ export class Shell {
   readonly environment: NodeJS.ProcessEnv;
   exitCode = 0;
   #stopping: AbortController | undefined;
+  readonly #releases: (() => void)[] = [];
 
   constructor(output: Output, environment: NodeJS.ProcessEnv) {
     this.output = output;
@@ -24,7 +25,9 @@ export class Shell {
       const stopping = new AbortController();
       this.#stopping = stopping;
       for (const name of STOP_SIGNALS) {
-        process.once(name, () => stopping.abort(new KwamError('CANCELLED', `cancelled by ${name}`)));
+        const stop = (): void => stopping.abort(new KwamError('CANCELLED', `cancelled by ${name}`));
+        process.once(name, stop);
+        this.#releases.push(() => process.off(name, stop));
       }
     }
     return this.#stopping.signal;
@@ -37,6 +40,11 @@ export class Shell {
     return () => {
       for (const name of STOP_SIGNALS) process.off(name, say);
     };
+  }
+
+  /** Gives the signals back: the command is over. */
+  close(): void {
+    for (const release of this.#releases.splice(0)) release();
   }
 
   /** Lines for people: progress, notes, warnings. */

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compareTrees } from '../../src/cli/compare-trees.ts';
 import { makeOddTree } from './odd-tree.ts';
-import { isAlive, run, runJson, temporary } from './run.ts';
+import { isAlive, mainHere, run, runJson, temporary } from './run.ts';
 
 const ROOT = temporary('cluster');
 const DIR = join(ROOT, 'cluster');
@@ -28,7 +28,7 @@ interface Nodes {
 
 const cluster = (...args: string[]): string[] => [...args, '--dir', DIR];
 const nodesNow = async (): Promise<readonly NodeLine[]> =>
-  JSON.parse((await run([...cluster('dev', 'status'), '--json'])).stdout).nodes;
+  JSON.parse((await mainHere([...cluster('dev', 'status'), '--json'])).stdout).nodes;
 
 async function expectSameTree(destination: string): Promise<void> {
   const { signal } = new AbortController();
@@ -51,16 +51,16 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await run(cluster('dev', 'down'));
+  await mainHere(cluster('dev', 'down'));
   fs.rmSync(ROOT, { recursive: true });
 });
 
 describe('a cluster that runs', () => {
   it('says so when it is started again, and refuses another shape', async () => {
-    const again = await run(cluster('dev', 'up'));
+    const again = await mainHere(cluster('dev', 'up'));
     expect([again.code, again.stdout]).toEqual([1, '']);
     expect(again.stderr).toContain('is running already');
-    const other = await run(cluster('dev', 'up', '--nodes', '5'));
+    const other = await mainHere(cluster('dev', 'up', '--nodes', '5'));
     expect(other.code).toBe(2);
     expect(other.stderr).toContain('expected --nodes 3');
   });
@@ -76,7 +76,9 @@ describe('a cluster that runs', () => {
 
     const { objects } = await runJson<{ objects: Record<string, unknown>[] }>(cluster('ls'));
     expect(objects).toMatchObject([{ name: put['name'], manifest: put['manifest'], bytes: put['bytes'] }]);
-    expect((await run(cluster('ls'))).stdout.split('\n')[1]).toMatch(/^"tree\\nof \\"odd\\" names" +12 /);
+    expect((await mainHere(cluster('ls'))).stdout.split('\n')[1]).toMatch(
+      /^"tree\\nof \\"odd\\" names" +12 /,
+    );
 
     const verified = await runJson(cluster('verify', 'tree\nof "odd" names', '--node', 'n0002'));
     expect(verified).toMatchObject({ schema: 'kwam.verify/v1', ok: true, failures: [], bytes: put['bytes'] });
@@ -91,12 +93,12 @@ describe('a cluster that runs', () => {
     const taken = await run(cluster('get', 'tree\nof "odd" names', join(ROOT, 'restored')));
     expect(taken.code).toBe(1);
     expect(taken.stderr).toContain('expected nothing at');
-    const unknown = await run(cluster('verify', 'nothing'));
+    const unknown = await mainHere(cluster('verify', 'nothing'));
     expect([unknown.code, unknown.stderr]).toEqual([
       1,
       'kwam-dp: no object is named "nothing"; kwam-dp ls shows the names\n',
     ]);
-    const nowhere = await run(cluster('ls', '--node', 'n0009'));
+    const nowhere = await mainHere(cluster('ls', '--node', 'n0009'));
     expect(nowhere.code).toBe(2);
     expect(nowhere.stderr).toContain('n0001 (up)');
   });
@@ -121,7 +123,7 @@ describe('a cluster that runs', () => {
     const remote = ['--connect', first!.address, '--identity', join(DIR, 'identity/admin')];
     const status = await runJson<Nodes>(['status', ...remote]);
     expect(status.nodes.map(({ name }) => name)).toEqual(['n0001']);
-    expect((await run(['ls', ...remote])).code).toBe(0);
+    expect((await mainHere(['ls', ...remote])).code).toBe(0);
   });
 
   it('finds flipped bytes with scrub, restores them with repair, and says so by exit code', async () => {
@@ -149,19 +151,19 @@ describe('a cluster that runs', () => {
     const repaired = await runJson(cluster('repair'));
     expect(repaired).toMatchObject({ schema: 'kwam.repair/v1', repaired: 1, remaining: 0, unrepairable: [] });
     expect(repaired).toHaveProperty('bytes');
-    const clean = await run(cluster('scrub'));
+    const clean = await mainHere(cluster('scrub'));
     expect([clean.code, clean.stdout]).toEqual([0, expect.stringContaining('nothing is corrupt')]);
   });
 
   it('goes on without a node that was killed, and dev up starts exactly that one again', async () => {
     const before = await nodesNow();
     process.kill(before[0]!.pid!, 'SIGKILL');
-    const { code, stdout } = await run([...cluster('scrub'), '--json']);
+    const { code, stdout } = await mainHere([...cluster('scrub'), '--json']);
     expect([code, JSON.parse(stdout).nodes]).toEqual([0, ['n0002', 'n0003']]);
     const status = await runJson<Nodes>(cluster('status'));
     expect(status.nodes.map(({ state }) => state)).toEqual(['down', 'up', 'up']);
     expect(status.nodes[0]).toMatchObject({ name: 'n0001', packs: null, dir: join(DIR, 'n0001') });
-    expect((await run(cluster('repair'))).code).toBe(4);
+    expect((await mainHere(cluster('repair'))).code).toBe(4);
 
     await runJson(cluster('dev', 'up'));
     const after = await nodesNow();
@@ -177,7 +179,7 @@ describe('a cluster that runs', () => {
       schema: 'kwam.rm/v1',
       name: 'with-fifo',
     });
-    expect((await run(cluster('rm', 'with-fifo'))).code).toBe(1);
+    expect((await mainHere(cluster('rm', 'with-fifo'))).code).toBe(1);
     expect(await runJson(cluster('compact'))).toMatchObject({ schema: 'kwam.compact/v1' });
     const restored = join(ROOT, 'restored-on-fresh');
     await runJson(cluster('get', 'tree\nof "odd" names', restored, '--node', 'n0004'));
@@ -186,17 +188,17 @@ describe('a cluster that runs', () => {
 
   it('stops exactly its own processes and starts again with its data', async () => {
     const pids = (await nodesNow()).map(({ pid }) => pid!);
-    const { code, stdout } = await run(cluster('dev', 'down'));
+    const { code, stdout } = await mainHere(cluster('dev', 'down'));
     expect([code, stdout]).toEqual([0, 'stopped n0001, n0002, n0003, n0004\n']);
     expect(pids.filter(isAlive)).toEqual([]);
     expect(isAlive(bystander)).toBe(true);
 
-    expect((await run(cluster('dev', 'status'))).code).toBe(1);
+    expect((await mainHere(cluster('dev', 'status'))).code).toBe(1);
     const stopped = await run(cluster('put', SOURCE));
     expect([stopped.code, stopped.stdout]).toEqual([3, '']);
     expect(stopped.stderr).toMatch(/^kwam-dp: expected a running node in [^\n]*kwam-dp dev up [^\n]*\n$/);
 
     await runJson(cluster('dev', 'up'));
-    expect((await run(cluster('verify', 'tree\nof "odd" names'))).code).toBe(0);
+    expect((await mainHere(cluster('verify', 'tree\nof "odd" names'))).code).toBe(0);
   });
 });

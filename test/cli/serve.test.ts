@@ -80,6 +80,8 @@ describe('serve refuses', () => {
     expect([unknown.code, complaints(unknown)]).toEqual([2, [expect.stringContaining('(n0001, n0002)')]]);
     const small = await run(['serve', PLAN, '--dir', ROOT, '--node', 'n0001', '--memory', '16mib']);
     expect([small.code, complaints(small)]).toEqual([2, [expect.stringContaining('at least 256mib')]]);
+    const watch = await run(serve('--node', 'n0001', '--watch', join(ROOT, 'nowhere')));
+    expect([watch.code, complaints(watch)]).toEqual([2, [expect.stringContaining('--watch')]]);
     const level = await run(serve('--node', 'n0001', '--log-level', 'loud'));
     expect([level.code, complaints(level)]).toEqual([2, [expect.stringContaining('--log-level')]]);
   });
