@@ -66,14 +66,15 @@ function putOnce(work: string, tree: string): Ours {
 
 function resticOnce(work: string, tree: string): number {
   const repository = join(work, 'restic');
-  const restic = (...args: readonly string[]): string =>
-    run('restic', ['-r', repository, ...args], RESTIC_ENV);
-  restic('init', '--quiet', '--no-cache');
+  const cache = join(work, 'restic-cache');
+  const env = { ...process.env, RESTIC_PASSWORD: 'bench', RESTIC_CACHE_DIR: cache };
+  const restic = (...args: readonly string[]): string => run('restic', ['-r', repository, ...args], env);
+  restic('init', '--quiet');
   try {
     return secondsOf(() => restic('backup', '--quiet', '--compression', 'off', tree));
   } finally {
     rmSync(repository, { recursive: true, force: true });
-    rmSync(env.RESTIC_CACHE_DIR, { recursive: true, force: true });
+    rmSync(cache, { recursive: true, force: true });
   }
 }
 
