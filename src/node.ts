@@ -394,6 +394,15 @@ function restoreServices(
       await access.store.quarantine(pack, `read: ${bad.length} records did not match their digests`);
       noteQuarantine(metrics, access.store, pack);
     },
+    async onOwnUnreadable(pack, error) {
+      if (!access.store.hasPack(pack)) return;
+      metrics.corruptionDetected.add('read');
+      log.error({ pack, error: error.message }, 'a pack of the own store cannot be opened');
+      // Its file is gone: there is nothing to keep as evidence.
+      if (error.code === 'NOT_FOUND') return access.store.markMissing(pack);
+      await access.store.quarantine(pack, `read: ${error.message}`);
+      noteQuarantine(metrics, access.store, pack);
+    },
     onForeignCorrupt(pack, bad) {
       metrics.corruptionDetected.add('receive', bad.length);
       log.error({ pack, records: bad.length }, 'bytes from another node were bad; another copy is used');

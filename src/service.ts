@@ -5,6 +5,7 @@
  * member of the trust domain may.
  */
 
+import { existsSync } from 'node:fs';
 import type { DigestHex } from './digest.ts';
 import { KwamError } from './errors.ts';
 import { type CompactServices, compact } from './pipeline/compact.ts';
@@ -23,6 +24,7 @@ import {
   PACK_RECEIVE,
   PACK_RETIRE,
   PACK_SUSPECT,
+  type PullRequest,
   parsePacks,
   parsePull,
   parseReceive,
@@ -68,8 +70,20 @@ export function createHandler(parts: ServiceParts): Handler {
       }
       return withProgress((report) => act(request, report, context.signal), isQuiet(method));
     },
-    pull: (request: JsonValue, _context: CallContext) => servePull(parts.store, parsePull(request)),
+    pull: (request: JsonValue, _context: CallContext) => serveAndDoubt(parts, parsePull(request)),
   };
+}
+
+/** A pack that cannot be opened for a peer is not offered to the next one. */
+async function* serveAndDoubt(parts: ServiceParts, request: PullRequest): AsyncGenerator<Uint8Array> {
+  try {
+    yield* servePull(parts.store, request);
+  } catch (error) {
+    const isDamage = error instanceof KwamError && ['PACK_INVALID', 'IO'].includes(error.code);
+    if (isDamage || !existsSync(parts.store.packFile(request.pack)))
+      await scrubOne(parts.scrub, request.pack);
+    throw error;
+  }
 }
 
 /** Calls between nodes answer with the bare result; calls from people report progress first. */

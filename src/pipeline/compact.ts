@@ -11,13 +11,13 @@ import { DIGEST_BYTES, type DigestHex, fromHex } from '../digest.ts';
 import { KwamError } from '../errors.ts';
 import type { ObjectRecord, PackRecordEntry } from '../replication/catalog.ts';
 import type { Distributor } from '../replication/distribute.ts';
-import { PackAccess } from '../replication/pack-access.ts';
+import { type OpenedPack, PackAccess } from '../replication/pack-access.ts';
 import { copyInto, sealPack } from '../replication/pack-tasks.ts';
 import { PACK_RETIRE, PACKS_PER_CALL_MAX } from '../replication/protocol.ts';
 import type { PackRecord } from '../store/pack-format.ts';
 import { type PackBuilder, recordsOfSealed } from '../store/pack-writer.ts';
 import type { KnownChunks } from './known-chunks.ts';
-import { type RestoreServices, readManifest } from './restore.ts';
+import { type RestoreServices, readManifest, reportBad } from './restore.ts';
 
 export interface CompactServices extends RestoreServices {
   readonly distributor: Distributor;
@@ -164,8 +164,9 @@ async function copyLive(
   builder: PackBuilder,
 ): Promise<void> {
   const access = await PackAccess.create(services, [candidate.entry.id]);
-  const opened = await access.open(candidate.entry.id, candidate.live);
+  let opened: OpenedPack | undefined;
   try {
+    opened = await access.open(candidate.entry.id, candidate.live);
     const records = candidate.live.map((i) => candidate.records[i]!);
     const { path, offset } = builder.allocate(records);
     const { bad } = await services.pool.run(
@@ -175,8 +176,7 @@ async function copyLive(
     );
     if (bad.length === 0) return;
     const found = bad.map(({ digest, actual }) => ({ digest, actual: actual as DigestHex }));
-    if (opened.isOwn) await services.onOwnCorrupt(candidate.entry.id, found);
-    else services.onForeignCorrupt(candidate.entry.id, found);
+    await reportBad(services, opened, candidate.entry.id, found);
     throw new KwamError(
       'INTEGRITY',
       `compaction found ${bad.length} bad records in pack ${candidate.entry.id}; repair first`,
@@ -185,7 +185,7 @@ async function copyLive(
       },
     );
   } finally {
-    await opened.release();
+    await opened?.release();
     await access.close();
   }
 }

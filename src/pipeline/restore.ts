@@ -15,7 +15,7 @@ import type { FileEntry, Manifest, ManifestEntry } from '../manifest/manifest.ts
 import { joinParts } from '../manifest/manifest-parts.ts';
 import { verifySignedManifest } from '../manifest/signed-manifest.ts';
 import type { Catalog, ObjectRecord } from '../replication/catalog.ts';
-import { PackAccess, type PackAccessOptions } from '../replication/pack-access.ts';
+import { type OpenedPack, PackAccess, type PackAccessOptions } from '../replication/pack-access.ts';
 import { readRecord, withFile } from '../store/pack-reader.ts';
 import { inParallel } from './read-tree.ts';
 import { RestorePlan } from './restore-plan.ts';
@@ -115,8 +115,7 @@ async function readPart(
         last = error;
         if (!(error instanceof KwamError) || error.code !== 'CHUNK_DIGEST_MISMATCH') throw error;
         const bad = [{ digest, actual: String(error.context['actual']) as DigestHex }];
-        if (opened.isOwn) await services.onOwnCorrupt(pack, bad);
-        else services.onForeignCorrupt(pack, bad);
+        await reportBad(services, opened, pack, bad);
       } finally {
         await opened.release();
       }
@@ -259,8 +258,7 @@ async function readPack(
       } = await services.pool.run(restorePack, input, { bytes: packBytes(input.lengths) });
       services.onVerified(bytes, count - bad.length);
       for (const one of bad) plan.giveBack(asDigest(fromHex(one.digest)));
-      if (bad.length > 0 && opened.isOwn) await services.onOwnCorrupt(pack, bad);
-      else if (bad.length > 0) services.onForeignCorrupt(pack, bad);
+      if (bad.length > 0) await reportBad(services, opened, pack, bad);
       return bad.length === 0
         ? { bytes }
         : { bytes, problem: `${bad.length} records of pack ${pack} were bad` };
@@ -271,6 +269,18 @@ async function readPack(
     if (!(error instanceof KwamError) || !READ_AGAIN.has(error.code)) throw error;
     return { bytes: 0, problem: error.message };
   }
+}
+
+/** Whoever has the bad bytes sets the pack aside, and the next try reads another copy. */
+export async function reportBad(
+  services: RestoreServices,
+  opened: OpenedPack,
+  pack: DigestHex,
+  bad: readonly BadRecord[],
+): Promise<void> {
+  if (opened.isOwn) return services.onOwnCorrupt(pack, bad);
+  services.onForeignCorrupt(pack, bad);
+  await opened.distrust();
 }
 
 /** Another round may find another copy; what is still missing at the end is reported by file. */

@@ -12,7 +12,7 @@ import { candidates, place } from '../placement/placement.ts';
 import type { Domain, Plan } from '../plan.ts';
 import type { Catalog, PackRecordEntry } from '../replication/catalog.ts';
 import { findHolders, type Holders } from '../replication/holders.ts';
-import { PACK_RECEIVE, type ReceiveAnswer } from '../replication/protocol.ts';
+import { PACK_HAVE, PACK_RECEIVE, type ReceiveAnswer } from '../replication/protocol.ts';
 import type { Store } from '../store/store.ts';
 
 /** Asks a node to rebuild one shard of a stripe from k others, and to keep it. */
@@ -57,7 +57,7 @@ interface Tally {
 
 /** Repairs every pack that this node is responsible for. */
 export async function repair(services: RepairServices, request: RepairRequest): Promise<RepairResult> {
-  const up = await services.peers.up();
+  const up = await reachable(services.peers);
   const own = await responsibleFor(services, up);
   const ids = own.flatMap((entry) => entry.stripe?.shards ?? [entry.id]);
   const holders = await findHolders(services.peers, services.store, ids);
@@ -70,6 +70,23 @@ export async function repair(services: RepairServices, request: RepairRequest): 
     request.onProgress(done + 1, ordered.length);
   }
   return { ...tally, unrepairable: await withObjects(services.catalog, tally.lost) };
+}
+
+/**
+ * Up, and it answers: a lease outlives its node by seconds, and a pack whose responsible node is dead would be nobody's until
+ * then. Nodes that see this differently restore a copy twice, which does no harm.
+ */
+async function reachable(peers: Peers): Promise<Member[]> {
+  const answers = (await peers.up()).map(async (member) => {
+    try {
+      if (member.name !== peers.self) await peers.ask(member.name, PACK_HAVE, { packs: [] });
+      return [member];
+    } catch (error) {
+      if (!(error instanceof KwamError)) throw error;
+      return [];
+    }
+  });
+  return (await Promise.all(answers)).flat();
 }
 
 async function responsibleFor(services: RepairServices, up: readonly Member[]): Promise<PackRecordEntry[]> {

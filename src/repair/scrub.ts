@@ -100,6 +100,8 @@ async function scrubPack(
       observer.verified(bytes, verification.recordCount);
       return { bytes, corrupt: 0 };
     }
+    // A reader may have found the same damage first, and set the pack aside.
+    if (!store.hasPack(pack)) return { bytes, corrupt: 0 };
     return { bytes, corrupt: await setAside(services, pack, verification) };
   } catch (error) {
     if (!(error instanceof KwamError) || error.code !== 'NOT_FOUND') throw error;

@@ -16,6 +16,7 @@ import type { Store } from '../store/store.ts';
 import type { WorkerPool } from '../workers/pool.ts';
 import type { Catalog, PackRecordEntry } from './catalog.ts';
 import { findHolders, type Holders } from './holders.ts';
+import { PACK_SUSPECT } from './protocol.ts';
 import type { PackFrame, Receiver } from './receiver.ts';
 import { reconstructPack, type ShardFile } from './stripe-tasks.ts';
 
@@ -26,6 +27,8 @@ export interface PackAccessOptions {
   readonly catalog: Catalog;
   readonly receiver: Receiver;
   readonly codecId: Digest;
+  /** A pack that this node should have cannot be opened: it must not be served any more. */
+  readonly onOwnUnreadable: (pack: DigestHex, error: KwamError) => Promise<void>;
 }
 
 export interface OpenedPack {
@@ -33,7 +36,11 @@ export interface OpenedPack {
   /** True when `path` is this node's own pack, so that damage found in it is this store's. */
   readonly isOwn: boolean;
   release(): Promise<void>;
+  /** Its bytes were bad: the node that sent them is told to look at its copy, and is asked last from now on. */
+  distrust(): Promise<void>;
 }
+
+const trusted = async (): Promise<void> => undefined;
 
 /** The packs that one reader needs; forget it when the reader is done. */
 export class PackAccess {
@@ -41,6 +48,8 @@ export class PackAccess {
   readonly #holders: Holders;
   readonly #frames = new Map<DigestHex, PackFrame>();
   readonly #whole = new Map<DigestHex, { path: string; records: readonly PackRecord[] }>();
+  /** Pack and node, where the node sent bad bytes of that pack. */
+  readonly #suspects = new Set<string>();
 
   private constructor(options: PackAccessOptions, holders: Holders) {
     this.#options = options;
@@ -52,8 +61,9 @@ export class PackAccess {
   }
 
   async records(pack: DigestHex): Promise<readonly PackRecord[]> {
-    const { store, receiver } = this.#options;
-    if (store.hasPack(pack)) return store.recordsOf(pack);
+    const { receiver } = this.#options;
+    const own = await this.#ownRecords(pack);
+    if (own !== undefined) return own;
     const known = this.#frames.get(pack)?.records ?? this.#whole.get(pack)?.records;
     if (known !== undefined) return known;
     const others = this.#others(pack);
@@ -63,24 +73,75 @@ export class PackAccess {
     return frame.records;
   }
 
+  async #ownRecords(pack: DigestHex): Promise<readonly PackRecord[] | undefined> {
+    const { store, onOwnUnreadable } = this.#options;
+    if (!store.hasPack(pack)) return undefined;
+    try {
+      return store.recordsOf(pack);
+    } catch (error) {
+      if (!(error instanceof KwamError)) throw error;
+      await onOwnUnreadable(pack, error);
+      return undefined;
+    }
+  }
+
   #others(pack: DigestHex): string[] {
-    return (this.#holders.get(pack) ?? []).filter((node) => node !== this.#options.peers.self);
+    const others = (this.#holders.get(pack) ?? []).filter((node) => node !== this.#options.peers.self);
+    const isSuspect = (node: string): number => Number(this.#suspects.has(`${pack} ${node}`));
+    return others.toSorted((a, b) => isSuspect(a) - isSuspect(b));
+  }
+
+  async #distrust(pack: DigestHex, node: string): Promise<void> {
+    this.#suspects.add(`${pack} ${node}`);
+    try {
+      await this.#options.peers.ask(node, PACK_SUSPECT, { packs: [pack] });
+    } catch (error) {
+      // Its own scrub will find the damage; what matters here is that another node is asked next.
+      if (!(error instanceof KwamError)) throw error;
+    }
   }
 
   /** @param wanted  indexes into `records(pack)`; other records of the file may be missing. */
   async open(pack: DigestHex, wanted: readonly number[], signal?: AbortSignal): Promise<OpenedPack> {
     const { store, receiver } = this.#options;
     if (store.hasPack(pack))
-      return { path: store.packFile(pack), isOwn: true, release: async () => undefined };
+      return { path: store.packFile(pack), isOwn: true, release: async () => undefined, distrust: trusted };
     await this.records(pack);
     const whole = this.#whole.get(pack);
     if (whole !== undefined) {
-      return { path: whole.path, isOwn: false, release: () => this.#drop(pack, whole.path) };
+      const release = (): Promise<void> => this.#drop(pack, whole.path);
+      return { path: whole.path, isOwn: false, release, distrust: trusted };
     }
     const path = this.#temporaryPath(pack);
     const frame = this.#frames.get(pack) ?? (await receiver.frame(pack, this.#others(pack), signal));
-    await receiver.fetchRecords(frame, wanted, this.#others(pack), path, signal);
-    return { path, isOwn: false, release: () => receiver.discard(path) };
+    const node = await this.#fetch(frame, wanted, path, signal);
+    const release = (): Promise<void> => receiver.discard(path);
+    return { path, isOwn: false, release, distrust: () => this.#distrust(pack, node) };
+  }
+
+  /** @returns the node that all the records came from. */
+  async #fetch(
+    frame: PackFrame,
+    wanted: readonly number[],
+    path: string,
+    signal: AbortSignal | undefined,
+  ): Promise<string> {
+    const { receiver } = this.#options;
+    let last: unknown;
+    for (const node of this.#others(frame.id)) {
+      try {
+        await receiver.fetchRecords(frame, wanted, [node], path, signal);
+        return node;
+      } catch (error) {
+        if (!(error instanceof KwamError) || error.code !== 'UNAVAILABLE') {
+          await receiver.discard(path);
+          throw error;
+        }
+        last = error;
+      }
+    }
+    await receiver.discard(path);
+    throw last ?? noCopy(frame.id);
   }
 
   async #drop(pack: DigestHex, path: string): Promise<void> {
