@@ -3,7 +3,9 @@
  * elsewhere, verify what lies here. Every payload is hashed before it counts.
  */
 import type { DigestHex } from '../digest.ts';
+import { KwamError } from '../errors.ts';
 import type { FileSystem } from '../filesystem.ts';
+import { packPath } from '../store/layout.ts';
 import { type CopyResult, copyRecords } from '../store/pack-copy.ts';
 import {
   encodePackTrailer,
@@ -107,6 +109,7 @@ function writeFrame(fileSystem: FileSystem, input: PrepareInput, records: readon
       id: packIdOf(input.header, input.index),
     });
     fileSystem.write(file, [input.index, trailer], end);
+    fileSystem.truncate(file, end + input.index.length + trailer.length);
   } finally {
     fileSystem.close(file);
   }
@@ -119,17 +122,19 @@ function copyOne(
   target: string,
   record: PackRecord,
 ): boolean {
+  const { fileSystem } = context;
   const records = [source.records[i]!];
-  const { bad } = copyRecords(
-    context.fileSystem,
-    source.path,
-    records,
-    target,
-    record.offset,
-    context.input(),
-    hashInput(context),
-  );
-  return bad.length === 0;
+  const { offset } = record;
+  try {
+    return (
+      copyRecords(fileSystem, source.path, records, target, offset, context.input(), hashInput(context)).bad
+        .length === 0
+    );
+  } catch (error) {
+    // The source was retired or repaired away meanwhile: the record travels instead.
+    if (error instanceof KwamError && error.code === 'NOT_FOUND') return false;
+    throw error;
+  }
 }
 
 export interface CopyInput {
@@ -157,11 +162,15 @@ export type InstallOutput =
   | { readonly ok: true; readonly sealed: SealedPack }
   | { readonly ok: false; readonly verification: PackVerification };
 
-/** Verifies a complete file in incoming/ and only then makes it durable under packs/. */
+/**
+ * Verifies a complete file in incoming/ and only then makes it durable under packs/. May run again after a worker died in
+ * it: the file may then lie in its final place already.
+ */
 export const installPack = defineTask('install-pack', (context, input: InstallInput): InstallOutput => {
   const { fileSystem } = context;
-  const verification = verifyPackFile(fileSystem, input.path, input.id, context.input(), hashInput(context));
+  const path = fileSystem.exists(input.path) ? input.path : packPath(input.packs, input.id);
+  const verification = verifyPackFile(fileSystem, path, input.id, context.input(), hashInput(context));
   if (!verification.ok) return { ok: false, verification };
-  const sealed = context.timed('disk', () => installPackFile(fileSystem, input.path, input.packs, input.id));
+  const sealed = context.timed('disk', () => installPackFile(fileSystem, path, input.packs, input.id));
   return { ok: true, sealed };
 });

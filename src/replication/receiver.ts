@@ -5,6 +5,7 @@
  * Holds: nothing is committed before every record matches the digest that the pack's id commits to. A holder that sends
  * bad bytes is told, and the rest comes from the next one.
  */
+import { constants } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import type { Peers } from '../cluster/peers.ts';
@@ -55,6 +56,9 @@ export interface ReceiverOptions {
   readonly onCommitted: (sealed: SealedPack) => Promise<void> | void;
 }
 
+/** Twice 24 bytes of JSON at most each, so that a request stays well below the size of a message. */
+const RANGES_PER_PULL_MAX = 16_384;
+
 export class Receiver {
   readonly #options: ReceiverOptions;
   readonly #running = new Map<DigestHex, Promise<number>>();
@@ -64,13 +68,23 @@ export class Receiver {
   }
 
   /** Makes the pack present here. @returns bytes that travelled. */
-  receive(pack: DigestHex, from: readonly string[], signal?: AbortSignal): Promise<number> {
-    const running = this.#running.get(pack) ?? this.#receive(pack, from, signal);
-    if (!this.#running.has(pack)) {
-      this.#running.set(pack, running);
-      const done = (): boolean => this.#running.delete(pack);
-      running.then(done, done);
+  async receive(pack: DigestHex, from: readonly string[], signal?: AbortSignal): Promise<number> {
+    for (;;) {
+      const running = this.#running.get(pack);
+      if (running === undefined) return this.#start(pack, from, signal);
+      try {
+        return await running;
+      } catch (error) {
+        // Whoever started it has left; that is no reason for us to.
+        const isTheirs = error instanceof KwamError && error.code === 'CANCELLED' && !signal?.aborted;
+        if (!isTheirs) throw error;
+      }
     }
+  }
+
+  #start(pack: DigestHex, from: readonly string[], signal: AbortSignal | undefined): Promise<number> {
+    const running = this.#receive(pack, from, signal).finally(() => this.#running.delete(pack));
+    this.#running.set(pack, running);
     return running;
   }
 
@@ -102,7 +116,7 @@ export class Receiver {
         await this.#options.onCommitted(installed.sealed);
         return travelled;
       }
-      await this.#reportSuspect(pack, node, installed.verification.bad.length);
+      await this.reportSuspect(pack, node, installed.verification.bad.length);
     }
     throw new KwamError(
       'INTEGRITY',
@@ -114,8 +128,9 @@ export class Receiver {
     );
   }
 
-  async #reportSuspect(pack: DigestHex, node: string, records: number): Promise<void> {
-    this.#options.observer.corruptReceived(pack, node, records);
+  /** Counts what was bad, at least one, and tells the node that sent it. */
+  async reportSuspect(pack: DigestHex, node: string, records: number): Promise<void> {
+    this.#options.observer.corruptReceived(pack, node, Math.max(1, records));
     try {
       await this.#options.peers.ask(node, PACK_SUSPECT, { packs: [pack] });
     } catch (error) {
@@ -132,6 +147,7 @@ export class Receiver {
         return parseFrame(pack, await this.#pullAll(node, { what: 'frame', pack }, signal));
       } catch (error) {
         if (!isPeerFault(error)) throw error;
+        if (error.code === 'PACK_INVALID') await this.reportSuspect(pack, node, 1);
         last = error;
       }
     }
@@ -193,16 +209,18 @@ export class Receiver {
     if (wanted.length === 0) return 0;
     const ranges = rangesOf(frame.records, wanted);
     const grant = await this.#options.budget.take(streamCreditBytes, signal);
-    const file = await open(path, 'a+').then(async (made) => {
-      await made.close();
-      return open(path, 'r+');
-    });
-    const started = performance.now();
     try {
-      return await this.#pullInto(file, node, { what: 'ranges', pack: frame.id, ranges }, signal);
+      return await withTarget(path, async (file) => {
+        const started = performance.now();
+        let bytes = 0;
+        for (let at = 0; at < ranges.length; at += RANGES_PER_PULL_MAX) {
+          const some = ranges.slice(at, at + RANGES_PER_PULL_MAX);
+          bytes += await this.#pullInto(file, node, { what: 'ranges', pack: frame.id, ranges: some }, signal);
+        }
+        this.#options.observer.networkSeconds((performance.now() - started) / 1000);
+        return bytes;
+      });
     } finally {
-      this.#options.observer.networkSeconds((performance.now() - started) / 1000);
-      await file.close();
       grant.release();
     }
   }
@@ -327,27 +345,44 @@ class RangeCursor {
   }
 }
 
+/** Opens the file for writing at any place, and creates it when it is not there. */
+const TARGET_FLAGS = constants.O_RDWR | constants.O_CREAT;
+
+async function withTarget<T>(path: string, act: (file: FileHandle) => Promise<T>): Promise<T> {
+  const file = await open(path, TARGET_FLAGS).catch((cause: unknown) => {
+    throw notWritten(cause);
+  });
+  try {
+    return await act(file);
+  } finally {
+    await file.close();
+  }
+}
+
 async function writeFully(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
   try {
     for (let done = 0; done < bytes.length; ) {
       done += (await file.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
     }
   } catch (cause) {
-    const errno = (cause as NodeJS.ErrnoException).code ?? 'unknown';
-    const isFull = errno === 'ENOSPC' || errno === 'EDQUOT';
-    throw new KwamError(
-      isFull ? 'DISK_FULL' : 'IO',
-      `expected to write a received pack, got ${errno}; free space`,
-      {
-        cause,
-        retryable: isFull,
-      },
-    );
+    throw notWritten(cause);
   }
 }
 
+/** Code ENVIRONMENT, not IO: the fault is here, and another node's copy would meet it too. */
+function notWritten(cause: unknown): KwamError {
+  const errno = (cause as NodeJS.ErrnoException).code ?? 'unknown';
+  const isFull = errno === 'ENOSPC' || errno === 'EDQUOT';
+  const remedy = isFull ? 'free space and try again' : 'look at the disk';
+  return new KwamError(
+    isFull ? 'DISK_FULL' : 'ENVIRONMENT',
+    `expected to write a received pack, got ${errno}; ${remedy}`,
+    { cause, retryable: isFull },
+  );
+}
+
 /** Another holder may do better: this one is away, has not got it, or sends nonsense. */
-function isPeerFault(error: unknown): boolean {
+function isPeerFault(error: unknown): error is KwamError {
   const codes = ['UNAVAILABLE', 'NOT_FOUND', 'PACK_INVALID', 'IO', 'PROTOCOL'];
   return error instanceof KwamError && codes.includes(error.code);
 }

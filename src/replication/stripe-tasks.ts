@@ -4,25 +4,27 @@
  * the stripe is. Sources are verified slice by slice before any is used; what comes out must have the id that the
  * producer recorded. Source: ARCHITECTURE.md, "Erasure stripe".
  */
-import { asDigest, DIGEST_BYTES, type Digest, type DigestHex } from '../digest.ts';
-import { ReedSolomon } from '../erasure/reed-solomon.ts';
+import { asDigest, DIGEST_BYTES, type Digest, type DigestHex, toHex } from '../digest.ts';
+import { layoutSlices } from '../erasure/combination.ts';
 import { packRangeOf, type Stripe, sliceRange, stripeOf } from '../erasure/stripe.ts';
 import { KwamError } from '../errors.ts';
 import type { FileHandle } from '../filesystem.ts';
-import { shardAlignBytes, shardSliceBytes } from '../limits.ts';
+import { shardSliceBytes } from '../limits.ts';
 import type { ErasureScheme } from '../plan.ts';
+import { packPath } from '../store/layout.ts';
 import {
   encodeIndex,
   encodePackHeader,
   encodeRecordHeader,
   PACK_HEADER_BYTES,
+  packIdOf,
   RECORD_HEADER_BYTES,
   RECORD_TYPE,
   type RecordHeader,
 } from '../store/pack-format.ts';
+import { openPack } from '../store/pack-reader.ts';
 import { verifyPackFile } from '../store/pack-verify.ts';
 import { type SealedPack, sealPackFile } from '../store/pack-writer.ts';
-import { INPUT_BYTES, REGION } from '../wasm/kernels.ts';
 import { defineTask, type WorkerContext } from '../workers/task.ts';
 import { hashInput } from './pack-tasks.ts';
 
@@ -40,10 +42,16 @@ export interface ShardFile {
   readonly id: DigestHex;
 }
 
-/** A power of two, so that a column never crosses a slice, and a multiple of 64 as every shard length is. */
-function columnBytesOf(shardCount: number): number {
-  const most = Math.floor(INPUT_BYTES / shardCount);
-  return Math.max(shardAlignBytes, Math.min(shardSliceBytes, 2 ** Math.floor(Math.log2(most))));
+/** Where the columns of all shards lie in INPUT while they are coded. */
+interface Columns {
+  /** A power of two, so that a column never crosses a slice, and a multiple of 64 as every shard length is. */
+  readonly bytesMax: number;
+  readonly addresses: readonly number[];
+}
+
+function columnsFor(shardCount: number): Columns {
+  const bytesMax = 2 ** Math.floor(Math.log2(layoutSlices(shardCount).sliceBytes));
+  return { bytesMax, addresses: layoutSlices(shardCount, bytesMax).addresses };
 }
 
 /** Where byte `at` of a shard lies in its pack file. */
@@ -57,9 +65,10 @@ function payloadOffset(at: number): number {
   );
 }
 
-function* columnsOf(stripe: Stripe, columnBytes: number): Generator<{ start: number; bytes: number }> {
-  for (let start = 0; start < stripe.shardBytes; start += columnBytes) {
-    yield { start, bytes: Math.min(columnBytes, stripe.shardBytes - start) };
+/** The shard from its start to its end, a column at a time. */
+function* spans(stripe: Stripe, bytesMax: number): Generator<{ start: number; bytes: number }> {
+  for (let start = 0; start < stripe.shardBytes; start += bytesMax) {
+    yield { start, bytes: Math.min(bytesMax, stripe.shardBytes - start) };
   }
 }
 
@@ -71,35 +80,56 @@ export interface EncodeStripeInput extends StripeInput {
   readonly packs: string;
 }
 
+/**
+ * The only full copy goes when its shards are safe, so the pack is verified before it is encoded: shards of a damaged pack
+ * would preserve the damage.
+ */
 export const encodeStripe = defineTask('encode-stripe', (context, input: EncodeStripeInput): SealedPack[] => {
-  const code = new ReedSolomon(context.kernels, input.scheme);
-  const stripe = stripeOf(input.packBytes, input.scheme.dataShards);
-  const columnBytes = columnBytesOf(code.shardCount);
-  const addresses = Array.from({ length: code.shardCount }, (_, i) => REGION.input + i * columnBytes);
+  const { dataShards } = input.scheme;
+  requireIntact(context, input.packPath, toHex(input.pack));
+  const code = context.reedSolomon(input.scheme);
+  const stripe = stripeOf(input.packBytes, dataShards);
+  const { bytesMax, addresses } = columnsFor(code.shardCount);
   withFiles(context, [input.packPath], 'read', ([pack]) => {
-    withFiles(context, input.paths, 'create', (shards) => {
-      for (const { start, bytes } of columnsOf(stripe, columnBytes)) {
-        for (let shard = 0; shard < input.scheme.dataShards; shard++) {
-          readDataColumn(
-            context,
-            pack!,
-            stripe,
-            shard,
-            start,
-            context.input().subarray(shard * columnBytes, shard * columnBytes + bytes),
-          );
+    withNewFiles(context, input.paths, (shards) => {
+      for (const { start, bytes } of spans(stripe, bytesMax)) {
+        for (let shard = 0; shard < dataShards; shard++) {
+          readDataColumn(context, pack!, stripe, shard, start, columnAt(context, addresses[shard]!, bytes));
         }
         context.timed('erasure', () => code.encodeInPlace(addresses, bytes));
         for (const [i, shard] of shards.entries())
-          writeColumn(context, shard, start, columnAt(context, i, columnBytes, bytes));
+          writeColumn(context, shard, start, columnAt(context, addresses[i]!, bytes));
       }
     });
   });
-  return input.paths.map((path, shardIndex) => sealShard(context, input, shardIndex, path, input.packs));
+  return sealAll(context, input);
 });
 
-function columnAt(context: WorkerContext, i: number, columnBytes: number, bytes: number): Uint8Array {
-  return context.input().subarray(i * columnBytes, i * columnBytes + bytes);
+/** All of them or none: a shard without its stripe would only take room. */
+function sealAll(context: WorkerContext, input: EncodeStripeInput): SealedPack[] {
+  const { fileSystem } = context;
+  const sealed: SealedPack[] = [];
+  try {
+    for (const [shardIndex, path] of input.paths.entries())
+      sealed.push(sealShard(context, input, shardIndex, path, input.packs));
+    return sealed;
+  } catch (error) {
+    for (const { id } of sealed) fileSystem.remove(packPath(input.packs, id));
+    for (const path of input.paths) fileSystem.remove(path);
+    throw error;
+  }
+}
+
+function requireIntact(context: WorkerContext, path: string, id: DigestHex): void {
+  const { ok, problem } = verifyPackFile(context.fileSystem, path, id, context.input(), hashInput(context));
+  if (ok) return;
+  throw new KwamError('PACK_INVALID', `expected pack ${id} to be intact before it is encoded: ${problem}`, {
+    context: { pack: id },
+  });
+}
+
+function columnAt(context: WorkerContext, address: number, bytes: number): Uint8Array {
+  return context.kernels.bytes().subarray(address, address + bytes);
 }
 
 function readDataColumn(
@@ -121,13 +151,17 @@ function writeColumn(context: WorkerContext, file: FileHandle, start: number, by
   context.timed('disk', () => context.fileSystem.write(file, [bytes], payloadOffset(start)));
 }
 
-/** Hashes the slices of a shard file whose payloads are complete, adds its headers, and makes it durable. */
+/**
+ * Hashes the slices of a shard file whose payloads are complete, adds its headers, and makes it durable.
+ * @throws KwamError PACK_INVALID when it does not come out as `expectedId`; the file is removed then.
+ */
 function sealShard(
   context: WorkerContext,
   input: StripeInput,
   shardIndex: number,
   path: string,
   packs: string,
+  expectedId?: DigestHex,
 ): SealedPack {
   const stripe = stripeOf(input.packBytes, input.scheme.dataShards);
   const { pack, packBytes, scheme, codecId } = input;
@@ -139,6 +173,12 @@ function sealShard(
   const records = Array.from({ length: stripe.sliceCount }, (_, slice) =>
     sliceRecord(context, stripe, slice, path),
   );
+  const index = encodeIndex(records);
+  const id = toHex(packIdOf(header, index));
+  if (expectedId !== undefined && id !== expectedId) {
+    context.fileSystem.remove(path);
+    throw notTheShard(shardIndex, expectedId, id);
+  }
   withFiles(context, [path], 'update', ([file]) => {
     context.fileSystem.write(file!, [header], 0);
     for (const [slice, record] of records.entries()) {
@@ -147,8 +187,15 @@ function sealShard(
       context.fileSystem.write(file!, [bytes], payloadOffset(slice * shardSliceBytes) - RECORD_HEADER_BYTES);
     }
   });
-  const request = { path, packs, header, index: encodeIndex(records) };
-  return context.timed('disk', () => sealPackFile(context.fileSystem, request));
+  return context.timed('disk', () => sealPackFile(context.fileSystem, { path, packs, header, index }));
+}
+
+function notTheShard(shardIndex: number, expectedId: DigestHex, id: DigestHex): KwamError {
+  return new KwamError(
+    'PACK_INVALID',
+    `expected the rebuilt shard ${shardIndex} to have id ${expectedId}, got ${id}; it was discarded`,
+    { context: { shardIndex, expectedId, id } },
+  );
 }
 
 function sliceRecord(context: WorkerContext, stripe: Stripe, slice: number, path: string): RecordHeader {
@@ -179,7 +226,7 @@ export interface ReconstructShardInput extends ReconstructInput {
 export const reconstructPack = defineTask('reconstruct-pack', (context, input: ReconstructInput): void => {
   const stripe = stripeOf(input.packBytes, input.scheme.dataShards);
   const wanted = Array.from({ length: input.scheme.dataShards }, (_, shard) => shard);
-  withFiles(context, [input.path], 'create', ([pack]) => {
+  withNewFiles(context, [input.path], ([pack]) => {
     eachColumn(context, input, wanted, (shard, start, bytes) => {
       const range = packRangeOf(stripe, { shard, start, bytes: bytes.length });
       if (range.bytes > 0) context.fileSystem.write(pack!, [bytes.subarray(0, range.bytes)], range.start);
@@ -191,18 +238,16 @@ export const reconstructPack = defineTask('reconstruct-pack', (context, input: R
 export const reconstructShard = defineTask(
   'reconstruct-shard',
   (context, input: ReconstructShardInput): SealedPack => {
-    withFiles(context, [input.path], 'create', ([file]) => {
+    withNewFiles(context, [input.path], ([file]) => {
       eachColumn(context, input, [input.shardIndex], (_, start, bytes) =>
         writeColumn(context, file!, start, bytes),
       );
     });
-    const sealed = sealShard(context, input, input.shardIndex, input.path, input.packs);
-    if (sealed.id === input.expectedId) return sealed;
-    context.fileSystem.remove(`${input.packs}/${sealed.id}.pack`);
-    throw new KwamError(
-      'PACK_INVALID',
-      `expected the rebuilt shard ${input.shardIndex} to have id ${input.expectedId}, got ${sealed.id}; it was discarded`,
-    );
+    // The id covers the codec id, and the stripe may have been made by an earlier release than this.
+    const intact = input.sources.find((source) => isIntact(context, source))!;
+    const { codecId } = openPack(context.fileSystem, intact.path, intact.id).header;
+    const { shardIndex, path, packs, expectedId } = input;
+    return sealShard(context, { ...input, codecId }, shardIndex, path, packs, expectedId);
   },
 );
 
@@ -212,7 +257,7 @@ function eachColumn(
   wanted: readonly number[],
   use: (shard: number, start: number, bytes: Uint8Array) => void,
 ): void {
-  const code = new ReedSolomon(context.kernels, input.scheme);
+  const code = context.reedSolomon(input.scheme);
   const stripe = stripeOf(input.packBytes, input.scheme.dataShards);
   const sources = input.sources.filter((source) => isIntact(context, source));
   const byIndex = new Map(sources.map((source, i) => [source.shardIndex, i]));
@@ -220,30 +265,42 @@ function eachColumn(
   const flags = present.map((_, shard) => wanted.includes(shard));
   const recipe = code.recipe(present, flags);
   const needed = new Set([...recipe.sources, ...wanted.filter((shard) => present[shard])]);
-  const columnBytes = columnBytesOf(code.shardCount);
-  const addresses = present.map((_, shard) => REGION.input + shard * columnBytes);
+  const { bytesMax, addresses } = columnsFor(code.shardCount);
   withFiles(
     context,
     sources.map((source) => source.path),
     'read',
     (files) => {
-      for (const { start, bytes } of columnsOf(stripe, columnBytes)) {
+      for (const { start, bytes } of spans(stripe, bytesMax)) {
         for (const shard of needed) {
-          const into = columnAt(context, shard, columnBytes, bytes);
-          context.timed('disk', () =>
-            context.fileSystem.read(files[byIndex.get(shard)!]!, into, payloadOffset(start)),
+          readColumn(
+            context,
+            files[byIndex.get(shard)!]!,
+            start,
+            columnAt(context, addresses[shard]!, bytes),
           );
         }
         context.timed('erasure', () => code.reconstructInPlace(addresses, present, bytes, flags));
-        for (const shard of wanted) use(shard, start, columnAt(context, shard, columnBytes, bytes));
+        for (const shard of wanted) use(shard, start, columnAt(context, addresses[shard]!, bytes));
       }
     },
   );
 }
 
+function readColumn(context: WorkerContext, file: FileHandle, start: number, into: Uint8Array): void {
+  const got = context.timed('disk', () => context.fileSystem.read(file, into, payloadOffset(start)));
+  if (got !== into.length) throw new KwamError('IO', `expected ${into.length} bytes of a shard, got ${got}`);
+}
+
 /** Never rebuild from an unverified shard: the code cannot tell, and would spread the damage. */
 function isIntact(context: WorkerContext, source: ShardFile): boolean {
-  return verifyPackFile(context.fileSystem, source.path, source.id, context.input(), hashInput(context)).ok;
+  try {
+    return verifyPackFile(context.fileSystem, source.path, source.id, context.input(), hashInput(context)).ok;
+  } catch (error) {
+    // Retired or moved to quarantine since it was named.
+    if (error instanceof KwamError && error.code === 'NOT_FOUND') return false;
+    throw error;
+  }
 }
 
 function withFiles<T>(
@@ -258,5 +315,23 @@ function withFiles<T>(
     return use(files);
   } finally {
     for (const file of files) context.fileSystem.close(file);
+  }
+}
+
+/** Removes what a worker that died in the same task may have left. When `use` fails, nothing stays behind. */
+function withNewFiles<T>(
+  context: WorkerContext,
+  paths: readonly string[],
+  use: (files: readonly FileHandle[]) => T,
+): T {
+  const removeAll = (): void => {
+    for (const path of paths) context.fileSystem.remove(path);
+  };
+  removeAll();
+  try {
+    return withFiles(context, paths, 'create', use);
+  } catch (error) {
+    removeAll();
+    throw error;
   }
 }
