@@ -256,10 +256,16 @@ export class Cluster {
   ): Promise<Result> {
     const connection = await this.#connection(node);
     const { signal } = this.#shell;
-    for await (const answer of connection.call(method, request, { signal })) {
-      const fields = answer as { progress?: NodeProgress; result?: Result };
-      if (fields.result !== undefined) return fields.result;
-      if (fields.progress !== undefined) onProgress(fields.progress);
+    try {
+      for await (const answer of connection.call(method, request, { signal })) {
+        const fields = answer as { progress?: NodeProgress; result?: Result };
+        if (fields.result !== undefined) return fields.result;
+        if (fields.progress !== undefined) onProgress(fields.progress);
+      }
+    } catch (error) {
+      // Says which signal it was, where the transport only knows that its caller left.
+      signal.throwIfAborted();
+      throw error;
     }
     throw new KwamError('PROTOCOL', `expected ${node} to answer ${method}, got no result; look at its log`);
   }

@@ -68,7 +68,7 @@ export function startProgress(output: Output, unit: ProgressUnit = 'bytes'): Pro
       if (now - drawnAt < DRAW_EVERY_MS) return;
       drawnAt = now;
       const line = progressLine(what, unit, { done, total, seconds: (now - started) / 1000 });
-      output.stderr.write(`\r\x1b[2K${line.slice(0, (output.stderr.columns ?? 80) - 1)}`);
+      output.stderr.write(`\r\x1b[2K${line.slice(0, (output.stderr.columns || 80) - 1)}`);
     },
     end() {
       output.stderr.write('\r\x1b[2K');
