@@ -6,7 +6,7 @@
 import { existsSync, readdirSync, rmdirSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { asDigest, type DigestHex, fromHex, toHex } from '../digest.ts';
+import { asDigest, DIGEST_BYTES, type DigestHex, fromHex, toHex } from '../digest.ts';
 import { KwamError } from '../errors.ts';
 import { nodeFileSystem } from '../filesystem.ts';
 import type { TrustFunction } from '../manifest/dsse.ts';
@@ -19,7 +19,15 @@ import { type OpenedPack, PackAccess, type PackAccessOptions } from '../replicat
 import { readRecord, withFile } from '../store/pack-reader.ts';
 import { inParallel } from './read-tree.ts';
 import { RestorePlan } from './restore-plan.ts';
-import { type BadRecord, finishFiles, finishTree, makeDirectories, restorePack } from './restore-tasks.ts';
+import {
+  type BadRecord,
+  finishFiles,
+  finishTree,
+  makeDirectories,
+  type RestorePackInput,
+  type RestorePackOutput,
+  restorePack,
+} from './restore-tasks.ts';
 
 export interface RestoreServices extends PackAccessOptions {
   readonly catalog: Catalog;
@@ -103,21 +111,12 @@ async function readPart(
   let last: unknown;
   for (let round = 0; round < READ_ROUNDS; round++) {
     for (const pack of record.packs.toReversed()) {
-      const records = await access.records(pack);
-      const index = records.findIndex((one) => toHex(one.digest) === digest);
-      if (index < 0) continue;
-      const opened = await access.open(pack, [index]);
       try {
-        return withFile(nodeFileSystem, opened.path, (file) =>
-          readRecord(nodeFileSystem, file, records[index]!),
-        );
+        const bytes = await readPartOf(services, access, pack, digest);
+        if (bytes !== undefined) return bytes;
       } catch (error) {
         last = error;
-        if (!(error instanceof KwamError) || error.code !== 'CHUNK_DIGEST_MISMATCH') throw error;
-        const bad = [{ digest, actual: String(error.context['actual']) as DigestHex }];
-        await reportBad(services, opened, pack, bad);
-      } finally {
-        await opened.release();
+        if (!(error instanceof KwamError) || !READ_AGAIN.has(error.code)) throw error;
       }
     }
   }
@@ -127,6 +126,33 @@ async function readPart(
     { cause: last },
   );
 }
+
+/** Undefined when this pack does not have the part. */
+async function readPartOf(
+  services: RestoreServices,
+  access: PackAccess,
+  pack: DigestHex,
+  digest: DigestHex,
+): Promise<Uint8Array | undefined> {
+  const records = await access.records(pack);
+  const index = records.findIndex((one) => toHex(one.digest) === digest);
+  if (index < 0) return undefined;
+  const opened = await access.open(pack, [index]);
+  try {
+    return withFile(nodeFileSystem, opened.path, (file) => readRecord(nodeFileSystem, file, records[index]!));
+  } catch (error) {
+    // The list of records is proven by the pack's id: where the file says something else (NOT_FOUND), the file is wrong.
+    if (error instanceof KwamError && PART_DAMAGE.has(error.code)) {
+      const actual = (error.context['actual'] ?? 'unreadable') as BadRecord['actual'];
+      await reportBad(services, opened, pack, [{ digest, actual }]);
+    }
+    throw error;
+  } finally {
+    await opened.release();
+  }
+}
+
+const PART_DAMAGE: ReadonlySet<string> = new Set(['CHUNK_DIGEST_MISMATCH', 'NOT_FOUND']);
 
 async function readThrough(
   services: RestoreServices,
@@ -209,18 +235,19 @@ async function readPacks(
 ): Promise<ReadFailure[]> {
   const plan = new RestorePlan(manifest);
   let bytesDone = 0;
-  let unread: readonly DigestHex[] = record.packs;
-  let problems: readonly string[] = [];
-  for (let round = 0; round < READ_ROUNDS && unread.length > 0; round++) {
-    const again = new Map<DigestHex, string>();
-    await inParallel(unread, services.pool.threadCount + 1, async (pack) => {
+  let packs = record.packs;
+  let problems: string[] = [];
+  for (let round = 0; round < READ_ROUNDS; round++) {
+    problems = [];
+    await inParallel(packs, services.pool.threadCount + 1, async (pack) => {
       const done = await readPack(services, access, plan, pack, root, request.signal);
       bytesDone += done.bytes;
       request.onProgress(bytesDone, manifest.bytes);
-      if (done.problem !== undefined) again.set(pack, done.problem);
+      if (done.problem !== undefined) problems.push(done.problem);
     });
-    unread = [...again.keys()];
-    problems = [...again.values()];
+    if (problems.length === 0) break;
+    packs = await packsNow(services, record);
+    await access.refresh(packs);
   }
   const failures: ReadFailure[] = [];
   for (const { chunk, digest, path } of plan.missing()) {
@@ -233,6 +260,18 @@ async function readPacks(
       });
   }
   return failures;
+}
+
+/** All of them, not only those that failed: another pack may have the same chunks, and compaction may have moved them. */
+async function packsNow(services: RestoreServices, record: ObjectRecord): Promise<readonly DigestHex[]> {
+  try {
+    const now = await services.catalog.object(record.name);
+    return now.manifest === record.manifest ? now.packs : record.packs;
+  } catch (error) {
+    // Removed meanwhile; its packs may be there still.
+    if (error instanceof KwamError && error.code === 'NOT_FOUND') return record.packs;
+    throw error;
+  }
 }
 
 async function readPack(
@@ -251,13 +290,7 @@ async function readPack(
     try {
       const input = plan.take(opened.path, records, root);
       if (input === undefined) return { bytes: 0 };
-      const {
-        bytes,
-        bad,
-        records: count,
-      } = await services.pool.run(restorePack, input, { bytes: packBytes(input.lengths) });
-      services.onVerified(bytes, count - bad.length);
-      for (const one of bad) plan.giveBack(asDigest(fromHex(one.digest)));
+      const { bytes, bad } = await restoreOrGiveBack(services, plan, input, signal);
       if (bad.length > 0) await reportBad(services, opened, pack, bad);
       return bad.length === 0
         ? { bytes }
@@ -268,6 +301,26 @@ async function readPack(
   } catch (error) {
     if (!(error instanceof KwamError) || !READ_AGAIN.has(error.code)) throw error;
     return { bytes: 0, problem: error.message };
+  }
+}
+
+/** What the task did not restore is wanted again, whether it was bad or the task failed. */
+async function restoreOrGiveBack(
+  services: RestoreServices,
+  plan: RestorePlan,
+  input: RestorePackInput,
+  signal: AbortSignal | undefined,
+): Promise<RestorePackOutput> {
+  const options = { bytes: packBytes(input.lengths), ...(signal === undefined ? {} : { signal }) };
+  try {
+    const done = await services.pool.run(restorePack, input, options);
+    services.onVerified(done.bytes, done.records - done.bad.length);
+    for (const one of done.bad) plan.giveBack(fromHex(one.digest));
+    return done;
+  } catch (error) {
+    for (let at = 0; at < input.digests.length; at += DIGEST_BYTES)
+      plan.giveBack(asDigest(input.digests.subarray(at, at + DIGEST_BYTES)));
+    throw error;
   }
 }
 
@@ -289,6 +342,7 @@ const READ_AGAIN: ReadonlySet<string> = new Set([
   'NOT_FOUND',
   'PACK_INVALID',
   'STRIPE_TOO_FEW_SHARDS',
+  'CHUNK_DIGEST_MISMATCH',
 ]);
 
 function packBytes(lengths: Uint32Array): number {

@@ -6,7 +6,7 @@
 import { join } from 'node:path';
 import { type DigestHex, fromHex } from '../digest.ts';
 import { KwamError } from '../errors.ts';
-import { gatherShards, type PackAccessOptions } from '../replication/pack-access.ts';
+import { type PackAccessOptions, withShards } from '../replication/pack-access.ts';
 import { reconstructShard } from '../replication/stripe-tasks.ts';
 
 export async function rebuildShard(
@@ -25,18 +25,17 @@ export async function rebuildShard(
   }
   if (store.hasPack(expectedId)) return { bytes: 0 };
   const { dataShards, parityShards, matrix } = entry.stripe!;
-  const gathered = await gatherShards(options, entry, dataShards);
   const path = join(store.layout.incoming, `${expectedId}.rebuilding`);
-  try {
+  const sealed = await withShards(options, entry, async (sources) => {
     await receiver.discard(path);
-    const sealed = await pool.run(
+    return pool.run(
       reconstructShard,
       {
         pack: fromHex(pack),
         packBytes: entry.bytes,
         scheme: { dataShards, parityShards, matrix },
         codecId: options.codecId,
-        sources: gathered.shards,
+        sources,
         path,
         shardIndex,
         expectedId,
@@ -44,9 +43,7 @@ export async function rebuildShard(
       },
       { bytes: entry.bytes },
     );
-    await store.commitPack(sealed);
-    return { bytes: sealed.bytes };
-  } finally {
-    await gathered.release();
-  }
+  });
+  await store.commitPack(sealed);
+  return { bytes: sealed.bytes };
 }

@@ -16,6 +16,7 @@ import type { Store } from '../store/store.ts';
 import type { WorkerPool } from '../workers/pool.ts';
 import type { Catalog, PackRecordEntry } from './catalog.ts';
 import { findHolders, type Holders } from './holders.ts';
+import { verifyPack } from './pack-tasks.ts';
 import { PACK_SUSPECT } from './protocol.ts';
 import type { PackFrame, Receiver } from './receiver.ts';
 import { reconstructPack, type ShardFile } from './stripe-tasks.ts';
@@ -45,7 +46,7 @@ const trusted = async (): Promise<void> => undefined;
 /** The packs that one reader needs; forget it when the reader is done. */
 export class PackAccess {
   readonly #options: PackAccessOptions;
-  readonly #holders: Holders;
+  #holders: Holders;
   readonly #frames = new Map<DigestHex, PackFrame>();
   readonly #whole = new Map<DigestHex, { path: string; records: readonly PackRecord[] }>();
   /** Pack and node, where the node sent bad bytes of that pack. */
@@ -58,6 +59,11 @@ export class PackAccess {
 
   static async create(options: PackAccessOptions, packs: readonly DigestHex[]): Promise<PackAccess> {
     return new PackAccess(options, await findHolders(options.peers, options.store, packs));
+  }
+
+  /** Asks anew who holds what: nodes come and go, and an object's packs change when they are compacted. */
+  async refresh(packs: readonly DigestHex[]): Promise<void> {
+    this.#holders = await findHolders(this.#options.peers, this.#options.store, packs);
   }
 
   async records(pack: DigestHex): Promise<readonly PackRecord[]> {
@@ -79,7 +85,7 @@ export class PackAccess {
     try {
       return store.recordsOf(pack);
     } catch (error) {
-      if (!(error instanceof KwamError)) throw error;
+      if (!(error instanceof KwamError) || !isLost(error)) throw error;
       await onOwnUnreadable(pack, error);
       return undefined;
     }
@@ -93,12 +99,7 @@ export class PackAccess {
 
   async #distrust(pack: DigestHex, node: string): Promise<void> {
     this.#suspects.add(`${pack} ${node}`);
-    try {
-      await this.#options.peers.ask(node, PACK_SUSPECT, { packs: [pack] });
-    } catch (error) {
-      // Its own scrub will find the damage; what matters here is that another node is asked next.
-      if (!(error instanceof KwamError)) throw error;
-    }
+    await suspect(this.#options.peers, node, pack);
   }
 
   /** @param wanted  indexes into `records(pack)`; other records of the file may be missing. */
@@ -162,26 +163,29 @@ export class PackAccess {
   async #fromStripe(pack: DigestHex): Promise<{ path: string; records: readonly PackRecord[] }> {
     const entry = await this.#options.catalog.pack(pack);
     if (entry?.stripe === undefined) throw noCopy(pack);
-    const gathered = await gatherShards(this.#options, entry, entry.stripe.dataShards);
     const path = this.#temporaryPath(pack);
-    try {
-      const { dataShards, parityShards, matrix } = entry.stripe;
+    const { dataShards, parityShards, matrix } = entry.stripe;
+    await withShards(this.#options, entry, async (sources) => {
+      await this.#options.receiver.discard(path);
       const input = {
         pack: fromHex(pack),
         packBytes: entry.bytes,
         scheme: { dataShards, parityShards, matrix },
         codecId: this.#options.codecId,
-        sources: gathered.shards,
+        sources,
         path,
       };
       await this.#options.pool.run(reconstructPack, input, { bytes: entry.bytes });
-    } finally {
-      await gathered.release();
-    }
+    });
     const made = { path, records: openPack(nodeFileSystem, path, pack).records };
     this.#whole.set(pack, made);
     return made;
   }
+}
+
+/** The pack is damaged or its file gone. Not so when this process merely could not open it (EMFILE and the like). */
+function isLost(error: KwamError): boolean {
+  return ['PACK_INVALID', 'NOT_FOUND'].includes(error.code) || error.context['errno'] === 'EIO';
 }
 
 function noCopy(pack: DigestHex): KwamError {
@@ -192,41 +196,100 @@ function noCopy(pack: DigestHex): KwamError {
   );
 }
 
-export interface GatheredShards {
-  readonly shards: readonly ShardFile[];
-  release(): Promise<void>;
+interface GatheredShard extends ShardFile {
+  /** Whose bytes these are. */
+  readonly node: string;
 }
 
-/** Brings shards of a stripe here, own ones first, until there are `count`; temporary files for what others hold. */
-export async function gatherShards(
+/**
+ * Runs `act` on at least k shards of a stripe, brought here where others hold them; own ones first. Shards that turn out bad
+ * are reported to their holder, replaced by others, and `act` runs again.
+ * @throws KwamError STRIPE_TOO_FEW_SHARDS  there are not enough good ones within reach.
+ */
+export async function withShards<T>(
   options: PackAccessOptions,
   entry: PackRecordEntry,
-  count: number,
-): Promise<GatheredShards> {
-  const { store, receiver, peers } = options;
-  const ids = entry.stripe!.shards;
-  const holders = await findHolders(peers, store, ids);
-  const shards: ShardFile[] = [];
-  const temporary: string[] = [];
-  const release = async (): Promise<void> => {
-    for (const path of temporary) await receiver.discard(path);
-  };
+  act: (shards: readonly ShardFile[]) => Promise<T>,
+): Promise<T> {
+  const { shards: ids, dataShards } = entry.stripe!;
+  const holders = await findHolders(options.peers, options.store, ids);
+  const bad = new Set<string>();
+  for (;;) {
+    const gathered: GatheredShard[] = [];
+    try {
+      for (const [shardIndex, id] of ids.entries()) {
+        if (gathered.length === dataShards) break;
+        const nodes = (holders.get(id) ?? []).filter((node) => !bad.has(`${id} ${node}`));
+        const shard = await bringShard(options, id, nodes);
+        if (shard !== undefined) gathered.push({ ...shard, shardIndex });
+      }
+      return await act(gathered);
+    } catch (error) {
+      if (!(error instanceof KwamError) || error.code !== 'STRIPE_TOO_FEW_SHARDS') throw error;
+      const found = await badOnes(options, gathered);
+      if (found.length === 0) throw error;
+      for (const { id, node } of found) bad.add(`${id} ${node}`);
+    } finally {
+      for (const { node, path } of gathered)
+        if (node !== options.peers.self) await options.receiver.discard(path);
+    }
+  }
+}
+
+/** Undefined when no holder can give it now; another shard of the stripe is as good. */
+async function bringShard(
+  { store, receiver, peers }: PackAccessOptions,
+  id: DigestHex,
+  nodes: readonly string[],
+): Promise<Omit<GatheredShard, 'shardIndex'> | undefined> {
+  for (const node of nodes) {
+    if (node === peers.self) {
+      if (store.hasPack(id)) return { id, node, path: store.packFile(id) };
+      continue;
+    }
+    const suffix = toHex(systemRandom.fill(new Uint8Array(4)));
+    const path = join(store.layout.incoming, `${id}.${suffix}.reading`);
+    try {
+      await receiver.fetchWhole(id, [node], path);
+      return { id, node, path };
+    } catch (error) {
+      await receiver.discard(path);
+      if (!(error instanceof KwamError) || error.code !== 'UNAVAILABLE') throw error;
+    }
+  }
+  return undefined;
+}
+
+async function badOnes(
+  options: PackAccessOptions,
+  gathered: readonly GatheredShard[],
+): Promise<GatheredShard[]> {
+  const bad: GatheredShard[] = [];
+  for (const shard of gathered) {
+    const problem = await problemOf(options, shard);
+    if (problem === undefined) continue;
+    bad.push(shard);
+    if (shard.node === options.peers.self) await options.onOwnUnreadable(shard.id, problem);
+    else await suspect(options.peers, shard.node, shard.id);
+  }
+  return bad;
+}
+
+async function problemOf(options: PackAccessOptions, shard: ShardFile): Promise<KwamError | undefined> {
   try {
-    for (const [shardIndex, id] of ids.entries()) {
-      if (store.hasPack(id)) shards.push({ shardIndex, id, path: store.packFile(id) });
-    }
-    for (const [shardIndex, id] of ids.entries()) {
-      const from = (holders.get(id) ?? []).filter((node) => node !== peers.self);
-      if (shards.length >= count || store.hasPack(id) || from.length === 0) continue;
-      const suffix = toHex(systemRandom.fill(new Uint8Array(4)));
-      const path = join(store.layout.incoming, `${id}.${suffix}.reading`);
-      temporary.push(path);
-      await receiver.fetchWhole(id, from, path);
-      shards.push({ shardIndex, id, path });
-    }
+    const { ok, problem } = await options.pool.run(verifyPack, { path: shard.path, id: shard.id });
+    return ok ? undefined : new KwamError('PACK_INVALID', problem ?? 'damaged');
   } catch (error) {
-    await release();
+    if (error instanceof KwamError && error.code === 'NOT_FOUND') return error;
     throw error;
   }
-  return { shards, release };
+}
+
+/** A holder that cannot be told finds the damage in its own scrub; what matters here is that another one is asked next. */
+async function suspect(peers: Peers, node: string, pack: DigestHex): Promise<void> {
+  try {
+    await peers.ask(node, PACK_SUSPECT, { packs: [pack] });
+  } catch (error) {
+    if (!(error instanceof KwamError)) throw error;
+  }
 }
