@@ -246,7 +246,7 @@ class Demo {
     const comparison = await this.#drawn('compare', (onBytes) =>
       compareTrees(this.#source, restored, onBytes, signal),
     );
-    this.#refuseChanged();
+    if (comparison.differences.length > 0) this.#refuseChanged();
     return comparison;
   }
 

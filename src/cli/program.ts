@@ -11,7 +11,7 @@ import { Shell } from './shell.ts';
 import type { Output } from './terminal.ts';
 
 /** Adds arguments, options, help and action to its command. */
-export interface CommandModule {
+interface CommandModule {
   define(command: Command, shell: Shell): void;
 }
 

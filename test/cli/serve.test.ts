@@ -87,6 +87,26 @@ describe('serve refuses', () => {
   });
 });
 
+describe('dev up', () => {
+  it('shows the log of the node that could not start, and stops those that did', async () => {
+    const directory = join(ROOT, 'half');
+    fs.mkdirSync(directory);
+    const server = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    const { port } = server.address() as { port: number };
+    const plan = defaultPlan({ nodes: 2, memoryBytes: 256 * 2 ** 20 });
+    const nodes = [plan.nodes[0]!, { ...plan.nodes[1]!, listen: `127.0.0.1:${port}` }];
+    fs.writeFileSync(join(directory, 'plan.json'), JSON.stringify({ ...plan, nodes }));
+    const { code, stderr } = await run(['dev', 'up', '--dir', directory]);
+    server.close();
+    expect([code, stderr]).toEqual([3, expect.stringMatching(/^kwam-dp: expected n0002 to get ready/)]);
+    expect(stderr).toContain('its log ends:');
+    expect(stderr).toContain(`127.0.0.1:${port}`);
+    const { nodes: left } = JSON.parse((await run(['dev', 'status', '--dir', directory, '--json'])).stdout);
+    expect(left.map(({ state }: { state: string }) => state)).toEqual(['stopped', 'stopped']);
+  });
+});
+
 describe('serve', () => {
   it('runs under its heap bound, refuses a second one, and ends cleanly at SIGTERM', async () => {
     const ready = join(ROOT, 'run/n0001.json');
