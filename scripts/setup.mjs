@@ -1,5 +1,5 @@
 /**
- * Makes a fresh clone ready: installs the packages and builds the kernels, each only when it is missing or stale.
+ * Makes a fresh clone ready: installs the packages, builds the kernels and generates the parser, each only when it is missing or stale.
  * Plain JavaScript for any Node 20 or newer, because it runs before anything is installed. Quick when nothing is due.
  */
 import { spawnSync } from 'node:child_process';
@@ -65,6 +65,17 @@ function buildKernels() {
   writeFileSync(join(root, stamp), hash);
 }
 
+/** The parser's tables and the types of its tree. The grammar is the source; what is made of it is not kept in the repository. */
+function generateLanguage() {
+  const hash = hashOf(['src/language/kwam.langium', 'langium-config.json', 'package-lock.json']);
+  const out = 'src/language/generated';
+  const stamp = `${out}/.setup-hash`;
+  const made = ['ast.ts', 'grammar.ts', 'module.ts'];
+  if (isCurrent(stamp, hash) && made.every((name) => existsSync(join(root, out, name)))) return;
+  run('generating the parser', 'langium', ['generate']);
+  writeFileSync(join(root, stamp), hash);
+}
+
 const major = Number(process.versions.node.split('.')[0]);
 if (major < 20) {
   process.stderr.write(`kwam-dp needs Node 20 or newer to set itself up, this is ${process.version}\n`);
@@ -72,3 +83,4 @@ if (major < 20) {
 }
 installPackages();
 buildKernels();
+generateLanguage();
