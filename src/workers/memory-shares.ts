@@ -1,7 +1,9 @@
 /**
  * Divides one process-wide memory budget.
- * In: the budget in bytes. Out: how much each consumer may take; the shares and the fixed cost add up to at most the budget.
- * The fixed cost is measured: an idle node with two workers has about 190 MB resident (Node, V8, LMDB pages, kernels).
+ * In: the budget in bytes. Out: how much each consumer may take; the shares and the fixed costs add up to at most the budget.
+ * The fixed costs are measured: a node without workers has 116 MiB resident, of which 36 are the heap of its main thread; a
+ * worker that has done work, 40 MiB, of which about 8 are its heap. Three eighths of what is left after the least that
+ * everyone needs are given to nobody: buffers of the sockets and pages of the index files come out of them.
  */
 import { availableParallelism } from 'node:os';
 import { KwamError } from '../errors.ts';
@@ -10,11 +12,16 @@ import { INPUT_BYTES } from '../wasm/kernels.ts';
 
 export interface MemoryShares {
   readonly totalBytes: number;
+  /** Code, stacks and native memory of the process, without heaps. */
+  readonly fixedBytes: number;
   readonly threadCount: number;
+  /** Each worker's kernel memory (18 MiB), young generation, code and stacks. */
+  readonly workerFixedBytes: number;
+  /** V8's old space of each worker. */
   readonly workerHeapBytes: number;
   /** V8's old space of the main thread. */
   readonly mainHeapBytes: number;
-  /** User data that tasks may handle at once. */
+  /** User data that tasks may handle at once: it lies in the kernels' memory, and so bounds queues, not memory. */
   readonly workBytes: number;
   /** Credits of all streams together. */
   readonly streamBytes: number;
@@ -22,29 +29,36 @@ export interface MemoryShares {
 }
 
 const memoryBytesMin = 256 * MIB;
-const fixedBytes = 112 * MIB;
-/** Kernel memory of a worker (18 MiB) and the young generation, code and stacks of its V8. */
+const fixedBytes = 80 * MIB;
 const workerFixedBytes = 18 * MIB + 24 * MIB;
 const workerHeapBytesMin = 32 * MIB;
+const mainHeapBytesMin = 64 * MIB;
+const streamBytesMin = 16 * MIB;
+const indexBytesMin = 16 * MIB;
+/** More threads than this share of the budget pays for would leave little to work with. */
+const WORKERS_SHARE = 0.6;
 
-export function memoryShares(totalBytes: number): MemoryShares {
+export function memoryShares(totalBytes: number, processors: number = availableParallelism()): MemoryShares {
   if (totalBytes < memoryBytesMin) {
     throw new KwamError(
       'USAGE',
       `expected --memory of at least ${memoryBytesMin / MIB}mib, got ${Math.floor(totalBytes / MIB)}mib`,
     );
   }
-  const threadsWanted = availableParallelism();
-  const threadsFitting = Math.floor((totalBytes - fixedBytes) / 2 / (workerFixedBytes + workerHeapBytesMin));
-  const threadCount = Math.max(1, Math.min(threadsWanted, threadsFitting));
-  const rest = totalBytes - fixedBytes - threadCount * (workerFixedBytes + workerHeapBytesMin);
+  const others = fixedBytes + mainHeapBytesMin + streamBytesMin + indexBytesMin;
+  const workerBytesMin = workerFixedBytes + workerHeapBytesMin;
+  const fitting = Math.floor(((totalBytes - others) * WORKERS_SHARE) / workerBytesMin);
+  const threadCount = Math.max(1, Math.min(processors, fitting));
+  const rest = totalBytes - others - threadCount * workerBytesMin;
   return {
     totalBytes,
+    fixedBytes,
     threadCount,
+    workerFixedBytes,
     workerHeapBytes: workerHeapBytesMin + Math.floor(rest / 8 / threadCount),
-    mainHeapBytes: 64 * MIB + Math.floor(rest / 4),
-    workBytes: Math.max(2 * INPUT_BYTES, threadCount * 2 * INPUT_BYTES),
-    streamBytes: Math.max(16 * MIB, Math.floor(rest / 8)),
-    indexBytes: Math.max(16 * MIB, Math.floor(rest / 8)),
+    mainHeapBytes: mainHeapBytesMin + Math.floor(rest / 4),
+    workBytes: threadCount * 2 * INPUT_BYTES,
+    streamBytes: streamBytesMin + Math.floor(rest / 8),
+    indexBytes: indexBytesMin + Math.floor(rest / 8),
   };
 }
