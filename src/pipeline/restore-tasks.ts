@@ -5,14 +5,15 @@
  * A record is read and hashed once, however many files share it.
  */
 import * as fs from 'node:fs';
-import { asDigest, DIGEST_BYTES, type DigestHex, sameBytes, toHex } from '../digest.ts';
+import { asDigest, DIGEST_BYTES, type DigestHex } from '../digest.ts';
 import { KwamError } from '../errors.ts';
 import type { FilePath } from '../filesystem.ts';
 import { type EntryPath, ROOT_PATH } from '../manifest/entry-path.ts';
 import type { FileEntry, ManifestEntry, SymlinkEntry } from '../manifest/manifest.ts';
 import { hashInput } from '../replication/pack-tasks.ts';
 import { type PackRecord, RECORD_TYPE } from '../store/pack-format.ts';
-import { readRun, withFile } from '../store/pack-reader.ts';
+import { withFile } from '../store/pack-reader.ts';
+import { checkRun } from '../store/pack-verify.ts';
 import { defineTask } from '../workers/task.ts';
 
 /** Where bytes of records go: piece p of record r for p in [starts[r], starts[r + 1]). */
@@ -39,7 +40,7 @@ export interface RestorePackInput {
 
 export interface BadRecord {
   readonly digest: DigestHex;
-  readonly actual: DigestHex;
+  readonly actual: DigestHex | 'unreadable';
 }
 
 export interface RestorePackOutput {
@@ -58,21 +59,15 @@ export const restorePack = defineTask(
     try {
       withFile(context.fileSystem, input.packPath, (pack) => {
         for (let first = 0; first < records.length; ) {
-          const run = context.timed('disk', () =>
-            readRun(context.fileSystem, pack, records, first, context.input()),
-          );
-          const digests = hashInput(context)(run.runs);
+          const run = checkRun(context.fileSystem, pack, records, first, context.input(), hashInput(context));
+          bad.push(...run.bad);
+          const isBad = new Set(run.bad.map(({ recordIndex }) => recordIndex));
           for (let i = first; i < run.next; i++) {
-            const at = i - first;
-            const actual = digests.subarray(at * DIGEST_BYTES, (at + 1) * DIGEST_BYTES);
-            const record = records[i]!;
-            if (!sameBytes(actual, record.digest)) {
-              bad.push({ digest: toHex(record.digest), actual: toHex(actual) });
-              continue;
-            }
-            bytes += record.length;
-            const payload = context.input().subarray(run.runs[at * 2]!, run.runs[at * 2]! + record.length);
-            context.timed('disk', () => files.write(i, payload));
+            if (isBad.has(i)) continue;
+            const { length } = records[i]!;
+            const from = run.runs[(i - first) * 2]!;
+            context.timed('disk', () => files.write(i, context.input().subarray(from, from + length)));
+            bytes += length;
           }
           first = run.next;
         }
@@ -220,12 +215,18 @@ export const makeDirectories = defineTask(
   },
 );
 
-/** Links, then modes and times of directories from the deepest up, because filling a directory changes its time. */
+/**
+ * Links, then modes and times of directories from the deepest up, because filling a directory changes its time. Links that
+ * are there are from a worker that died in this task.
+ */
 export const finishTree = defineTask('finish-tree', (_context, input: FinishInput<ManifestEntry>): void => {
   for (const entry of input.entries) {
     const path = targetPath(input.root, entry.path);
     if (entry.type === 'hardlink') {
-      guarded('link', path, () => fs.linkSync(targetPath(input.root, entry.target), path));
+      guarded('link', path, () => {
+        fs.rmSync(path, { force: true });
+        fs.linkSync(targetPath(input.root, entry.target), path);
+      });
     }
     if (entry.type === 'symlink') guarded('link', path, () => makeSymlink(path, entry));
   }
@@ -242,6 +243,7 @@ export const finishTree = defineTask('finish-tree', (_context, input: FinishInpu
 
 function makeSymlink(path: FilePath, entry: SymlinkEntry): void {
   const { target } = entry;
+  fs.rmSync(path, { force: true });
   fs.symlinkSync(typeof target === 'string' ? target : Buffer.from(target), path);
   if (isRoot) fs.lchownSync(path, entry.uid, entry.gid);
   fs.lutimesSync(path, secondsOf(entry.mtimeNs), secondsOf(entry.mtimeNs));
