@@ -11,7 +11,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { systemClock } from '../../src/clock.ts';
 import { type DefaultPlanOptions, defaultPlan } from '../../src/cluster/default-plan.ts';
 import { type Member, Membership } from '../../src/cluster/membership.ts';
-import { LmdbControlStore } from '../../src/control/lmdb.ts';
+import { EmbeddedControlStore } from '../../src/control/embedded.ts';
 import type { DigestHex } from '../../src/digest.ts';
 import type { Identity } from '../../src/identity/identity.ts';
 import { initAuthority, issueIdentity } from '../../src/identity/identity-files.ts';
@@ -63,7 +63,7 @@ export class TestCluster {
   readonly #node: TestClusterOptions['node'];
   readonly #running = new Map<string, NodeProcess>();
   readonly #connections = new Map<string, Promise<Connection>>();
-  #control: LmdbControlStore | undefined;
+  #control: EmbeddedControlStore | undefined;
   #membership: Membership | undefined;
 
   static async start(options: TestClusterOptions): Promise<TestCluster> {
@@ -168,8 +168,8 @@ export class TestCluster {
     return opening;
   }
 
-  get control(): LmdbControlStore {
-    this.#control ??= LmdbControlStore.open({
+  get control(): EmbeddedControlStore {
+    this.#control ??= EmbeddedControlStore.open({
       directory: join(this.directory, 'control'),
       clock: systemClock,
     });
