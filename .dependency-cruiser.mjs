@@ -11,7 +11,7 @@ const LAYERS = [
   ['replication'],
   ['repair', 'workload', 'rollout'],
   ['pipeline'],
-  ['service', 'worker'],
+  ['service', 'worker', 'background', 'observers'],
   ['node'],
   ['verify'],
   ['cli'],

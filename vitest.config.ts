@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
+  // Not in node_modules, which the demo stores and must not change meanwhile.
+  cacheDir: 'build/.vite',
   test: {
     include: ['test/**/*.test.ts'],
     testTimeout: 60_000,

@@ -4,8 +4,8 @@
  * Holds: a process killed inside a transaction leaves nothing of it and does not block the others; a transaction is synced
  * before it resolves. Transactions run on the calling thread and take about one fsync: control changes are few and small.
  * Leases end by wall time, which the processes of one machine share. Does not work on network file systems.
- * Why not LMDB as in the store: several writing processes that get killed made lmdb 3.5.6 lose its free list (MDB_NOTFOUND
- * in mdb_page_alloc, then no write succeeds) within 300 kills; and a damaged file crashes the process that opens it.
+ * Why not LMDB as in the store: in one campaign of 300 kills among two writing processes a survivor's write failed in lmdb 3.5.6
+ * (MDB_NOTFOUND from mdb_page_alloc; cause not established), and opening a file that is not LMDB crashes the process.
  */
 import * as fs from 'node:fs';
 import * as path from 'node:path';

@@ -1,0 +1,165 @@
+/**
+ * What a node does without being asked: keeps gauges fresh, scrubs, compacts after removals, drops orphaned packs, and puts
+ * checkpoints that appear in a watched directory.
+ * In: the parts it works with. Out: for each chore, how to stop it; stopping waits for what runs. A chore that fails is logged
+ * and comes round again: none of them may end the node, and none holds data that would be lost.
+ */
+import { hash } from 'node:crypto';
+import type { Logger } from 'pino';
+import type { Metrics } from './metrics.ts';
+import { type CompactServices, compact } from './pipeline/compact.ts';
+import { type IngestServices, ingest } from './pipeline/ingest.ts';
+import { systemRandom } from './random.ts';
+import type { Orphans } from './repair/orphans.ts';
+import { type ScrubServices, scrub } from './repair/scrub.ts';
+import type { Store } from './store/store.ts';
+import { watch } from './workload/watch.ts';
+
+/** Stops a chore and waits for it. */
+export type Stop = () => Promise<void>;
+
+const GAUGES_EVERY_MS = 1000;
+const WATCH_POLL_MS = 500;
+/** Long enough to take several removals together, short enough that space comes back while one watches. */
+const GARBAGE_DELAY_MS = 1000;
+/** Rounds of all nodes would otherwise begin together and meet on the same disks. */
+const SCRUB_JITTER = 0.1;
+const SCRUBBED_AT = 'scrubbed-at';
+
+export function keepGauges(metrics: Metrics, store: Store): Stop {
+  const timer = setInterval(() => {
+    const { packs, bytes } = store.statistics();
+    metrics.storedPacks.set(packs);
+    metrics.storedBytes.set(bytes);
+  }, GAUGES_EVERY_MS).unref();
+  return async () => clearInterval(timer);
+}
+
+/** Runs `act` every `intervalMs`, one at a time. */
+function every(intervalMs: number, act: () => Promise<void>, onFailure: (error: unknown) => void): Stop {
+  let running = Promise.resolve();
+  const timer = setInterval(() => {
+    running = running.then(act).catch(onFailure);
+  }, intervalMs).unref();
+  return async () => {
+    clearInterval(timer);
+    await running;
+  };
+}
+
+export function sweepOrphans(orphans: Orphans, intervalMs: number, log: Logger): Stop {
+  const sweep = async (): Promise<void> => {
+    const swept = await orphans.sweep();
+    if (swept.packsRetired > 0) log.info(swept, 'packs that nobody lists are gone');
+  };
+  return every(intervalMs, sweep, (error) => {
+    log.warn({ error: String(error) }, 'packs that nobody lists could not be removed; they only take space');
+  });
+}
+
+/** A full round every `intervalMs`, counted over restarts; a round that was cut off goes on where it stopped. */
+export function scrubRegularly(services: ScrubServices, log: Logger): Stop {
+  const { store, clock, limits } = services;
+  const stopping = new AbortController();
+  const jitterMs = systemRandom.below(Math.floor(limits.intervalMs * SCRUB_JITTER));
+  const isDue = (): boolean =>
+    clock.now() - Number(store.getNote(SCRUBBED_AT) ?? 0) >= limits.intervalMs + jitterMs;
+  const round = async (): Promise<void> => {
+    if (store.getNote(SCRUBBED_AT) === undefined) store.putNote(SCRUBBED_AT, String(clock.now()));
+    if (!isDue()) return;
+    const result = await scrub(services, {
+      full: false,
+      signal: stopping.signal,
+      onProgress: () => undefined,
+    });
+    if (stopping.signal.aborted) return;
+    store.putNote(SCRUBBED_AT, String(clock.now()));
+    log.info(result, 'everything was read back and verified');
+  };
+  const stop = every(Math.min(limits.intervalMs, 60_000), round, (error) => {
+    if (!stopping.signal.aborted)
+      log.error({ error: String(error) }, 'scrubbing stopped; it goes on in the next round');
+  });
+  return async () => {
+    stopping.abort();
+    await stop();
+  };
+}
+
+/** Compacts a moment after something became garbage, once for many. */
+export class GarbageTimer {
+  readonly #services: CompactServices;
+  readonly #log: Logger;
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(services: CompactServices, log: Logger) {
+    this.#services = services;
+    this.#log = log;
+  }
+
+  expect(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#running = this.#running.then(() => this.#compact());
+    }, GARBAGE_DELAY_MS).unref();
+  }
+
+  async #compact(): Promise<void> {
+    try {
+      const result = await compact(this.#services);
+      if (result.packsRetired > 0) this.#log.info(result, 'compacted');
+    } catch (error) {
+      // Nothing is lost but time: the garbage stays until the next object is removed.
+      this.#log.warn({ error: String(error) }, 'compaction did not finish');
+    }
+  }
+
+  async stop(): Promise<void> {
+    clearTimeout(this.#timer);
+    await this.#running;
+  }
+}
+
+export interface WatchRequest {
+  readonly directory: string;
+  readonly quietMs: number;
+  readonly bytesPerSecondMax: number;
+}
+
+/** The put that runs when it is stopped is cancelled, and done anew at the next start. */
+export function watchCheckpoints(
+  request: WatchRequest,
+  services: IngestServices,
+  onPut: () => void,
+  log: Logger,
+): Stop {
+  const stopping = new AbortController();
+  const noteOf = (name: string): string => `watch-${hash('sha256', name).slice(0, 40)}`;
+  const { directory, quietMs, bytesPerSecondMax } = request;
+  const running = watch(
+    {
+      directory,
+      quietMs,
+      pollMs: WATCH_POLL_MS,
+      clock: services.clock,
+      put: (path, name, signal) =>
+        ingest(services, { path, name, signal, bytesPerSecondMax, onProgress: () => undefined }),
+      memory: {
+        get: (name) => services.store.getNote(noteOf(name)),
+        set: (name, version) => services.store.putNote(noteOf(name), version),
+      },
+      onPut(name, bytes) {
+        log.info({ checkpoint: name, bytes }, 'checkpoint stored');
+        onPut();
+      },
+      onFailure: (name, error) =>
+        log.error({ checkpoint: name, error: String(error) }, 'checkpoint not stored; it is tried again'),
+    },
+    stopping.signal,
+  ).catch((error: unknown) => log.error({ error: String(error) }, 'watching ended'));
+  return async () => {
+    stopping.abort();
+    await running;
+  };
+}
