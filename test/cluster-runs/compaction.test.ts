@@ -1,0 +1,75 @@
+/**
+ * Removal and compaction racing with puts that deduplicate against what is being removed: no acknowledged put may lose a chunk.
+ * The clean-up of unlisted packs runs all the time, with a grace time shorter than a put.
+ */
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { seededRandom } from '../../src/random.ts';
+import { TestCluster, until } from '../faults/cluster.ts';
+import { ACKNOWLEDGED, KnownObjects } from '../faults/objects.ts';
+import { CAMPAIGN, chosenSeed } from '../faults/seed.ts';
+import { changeTree, makeTree } from '../faults/trees.ts';
+
+const seed = chosenSeed('compaction');
+const random = seededRandom(seed);
+const ROUNDS = CAMPAIGN ? 300 : 12;
+const orphans = { graceMs: 200, intervalMs: 100 };
+
+let cluster: TestCluster;
+let objects: KnownObjects;
+const trees: string[] = [];
+
+beforeAll(async () => {
+  cluster = await TestCluster.start({ nodes: 3, factor: 2, packBytesTarget: 64 * 1024, node: { orphans } });
+  objects = new KnownObjects(cluster);
+  for (let i = 0; i < 2; i++) {
+    trees.push(join(cluster.directory, `input-${i}`));
+    // The same seed: the two trees begin with the same content and drift apart.
+    makeTree(trees[i]!, seed, 400_000);
+  }
+});
+
+afterAll(() => cluster?.close());
+
+const pick = (names: readonly string[]): string => names[random.below(names.length)]!;
+
+async function packsListed(): Promise<number> {
+  let count = 0;
+  for await (const _ of cluster.catalog.packs()) count++;
+  return count;
+}
+
+test(`puts that count on chunks of a removed object keep them, in ${ROUNDS} races`, {
+  timeout: 3600_000,
+}, async () => {
+  let acknowledged = 0;
+  for (let round = 0; round < ROUNDS; round++) {
+    const [doomed, wanted] = [`doomed-${round}`, `wanted-${round}`];
+    const [a, b, c] = [pick(cluster.running), pick(cluster.running), pick(cluster.running)];
+    const tree = trees[round % 2]!;
+    changeTree(tree, seed + round);
+    await objects.put(a, doomed, tree);
+    if (objects.names.includes(doomed)) await objects.remove(c, doomed);
+    const compaction = cluster.ask(c, 'node.compact').catch(() => undefined); // a refused one is tried again later
+    await delay(random.below(60));
+    const answer = await objects.put(b, wanted, tree);
+    if (answer === ACKNOWLEDGED) acknowledged++;
+    else expect(answer, 'refused, not broken').toMatch(/try again|start more nodes/);
+    await compaction;
+    const where = `round ${round}, KWAM_SEED=${seed}`;
+    if (answer === ACKNOWLEDGED) expect(await objects.wrong(c, wanted), where).toBeUndefined();
+    if (round >= 3 && objects.names.includes(`wanted-${round - 3}`)) await objects.remove(a, `wanted-${round - 3}`);
+  }
+  expect(acknowledged, 'most races are won').toBeGreaterThan(ROUNDS / 2);
+  for (const node of cluster.running) expect(await objects.allWrong(node), `KWAM_SEED=${seed}`).toEqual([]);
+});
+
+test('an empty cluster has empty disks', async () => {
+  expect(await packsListed()).toBeGreaterThan(0);
+  for (const name of objects.names) await objects.remove('n0001', name);
+  await until(async () => {
+    await cluster.ask('n0001', 'node.compact').catch(() => undefined); // changed meanwhile: once more
+    return (await packsListed()) === 0 && cluster.holders().size === 0;
+  }, 'every pack to be gone');
+});
