@@ -111,6 +111,27 @@ export const heartbeatMs = 1000;
 /** The longest pause between two tries to reach the control store; then a return is noticed within it. */
 export const reconnectMsMax = 10_000;
 
+/** Shards times domains times sharing of one exact partition in the durability bound; beyond it the number of domains is not used, a looser bound. */
+export const guardPartitionStepsMax = 20_000;
+/** Nines that a guard may claim: beyond any loss rate that someone could audit, and 10^N stays a small number. */
+export const guardNinesMax = 100;
+
+/**
+ * One KWAM program. 10,000 lines of the tour's density are 0.3 MB; the parser's tree takes about 1 KiB a token, so the
+ * token bound keeps a hostile file within some hundred MiB and a few seconds.
+ */
+export const programCharactersMax = 2 * MIB;
+export const programTokensMax = 256 * 1024;
+/** Braces and brackets within each other; the language itself needs 5. Recursion in parser and resolver is this deep. */
+export const programNestingMax = 32;
+/** One string or URI, and one number: beyond these nothing in a program has a meaning. */
+export const literalCharactersMax = 64 * KIB;
+export const numberCharactersMax = 40;
+/** A text after its `${…}` are filled in: lets that quote lets could otherwise double at each step. */
+export const interpolatedCharactersMax = 64 * KIB;
+/** Syntax errors reported of one program; a reader fixes the first ones, and each costs the parser a search for its recovery. */
+export const syntaxErrorsMax = 100;
+
 assert(chunkBytesMinDefault < chunkBytesTargetDefault, 'min below target');
 assert(chunkBytesTargetDefault < chunkBytesMaxDefault, 'target below max');
 assert(chunkBytesMaxHighest <= recordBytesMax, 'a chunk fits a record');

@@ -1,0 +1,119 @@
+/**
+ * What would raise the nines of a guard most.
+ * In: the inputs of its durability. Out: single changes (one rate or time halved, one copy or parity shard more, no sharing of a domain), each
+ *   computed anew with the same bound, best first. Only changes that help are listed.
+ * Does not know what a change costs, and tries one at a time.
+ */
+import type { Domain } from '../plan.ts';
+import {
+  type Durability,
+  type DurabilityInput,
+  durability,
+  type LossRate,
+  problemsOf,
+  type Scheme,
+} from './durability.ts';
+import { compare, type Ratio, ratio, times } from './ratio.ts';
+
+export interface Gain {
+  /** What to change, in words: "recover a lost rack in half the time". */
+  readonly change: string;
+  readonly nines: number;
+  readonly ninesGained: number;
+  readonly lossPerYear: number;
+}
+
+interface Change {
+  readonly change: string;
+  readonly input: DurabilityInput;
+}
+
+export function gains(input: DurabilityInput, now: Durability = durability(input)): Gain[] {
+  return changesOf(input)
+    .filter((each) => problemsOf(each.input).length === 0)
+    .map(({ change, input: changed }) => ({ change, worst: durability(changed).worst }))
+    .filter(({ worst }) => compare(worst.lossPerYearExact, now.worst.lossPerYearExact) < 0)
+    .sort((a, b) => compare(a.worst.lossPerYearExact, b.worst.lossPerYearExact))
+    .map(({ change, worst: { nines, lossPerYear } }) => ({
+      change,
+      nines,
+      ninesGained: Math.round((nines - now.worst.nines) * 100) / 100,
+      lossPerYear,
+    }));
+}
+
+function changesOf(input: DurabilityInput): Change[] {
+  const { node, domains, unmodelledPerYear } = input;
+  const ofNode = halves('node', node).map(({ change, rate }) => ({
+    change,
+    input: { ...input, node: rate },
+  }));
+  const ofDomains = domains.flatMap((each, index) =>
+    halves(each.domain, each).map(({ change, rate }) => ({
+      change,
+      input: { ...input, domains: domains.with(index, { ...rate, domain: each.domain }) },
+    })),
+  );
+  const ofRest =
+    unmodelledPerYear === undefined
+      ? []
+      : [
+          {
+            change: 'halve the unmodelled rate',
+            input: { ...input, unmodelledPerYear: half(unmodelledPerYear) },
+          },
+        ];
+  return [
+    ...ofNode,
+    ...ofDomains,
+    ...ofRest,
+    ...longer(input),
+    ...domains.flatMap((each) => spread(input, each.domain)),
+  ];
+}
+
+function halves(name: string, rate: LossRate): { change: string; rate: LossRate }[] {
+  const one = `${/^[aeiou]/.test(name) ? 'an' : 'a'} ${name}`;
+  return [
+    { change: `lose ${one} half as often`, rate: { ...rate, lossPerYear: half(rate.lossPerYear) } },
+    {
+      change: `recover a lost ${name} in half the time`,
+      rate: { ...rate, recoveryYears: half(rate.recoveryYears) },
+    },
+  ];
+}
+
+/** One shard more that may be lost, for each scheme by itself, in the domains that are there. */
+function longer(input: DurabilityInput): Change[] {
+  return input.schemes.map((scheme, index) => {
+    const what = scheme.toleratedLosses + 1 === scheme.shards ? 'copy' : 'parity shard';
+    const schemes = input.schemes.with(index, withOneMore(scheme));
+    return { change: `one ${what} more than ${scheme.name}`, input: { ...input, schemes } };
+  });
+}
+
+function withOneMore(scheme: Scheme): Scheme {
+  const shards = scheme.shards + 1;
+  const fitted = Object.entries(scheme.sharing ?? {}).map(([domain, each]) => {
+    const shardsMax = Math.max(each.shardsMax, Math.ceil(shards / (each.domainCount ?? shards)));
+    return [domain, { ...each, shardsMax }];
+  });
+  return {
+    ...scheme,
+    shards,
+    toleratedLosses: scheme.toleratedLosses + 1,
+    sharing: Object.fromEntries(fitted),
+  };
+}
+
+function spread(input: DurabilityInput, domain: Domain): Change[] {
+  if (!input.schemes.some((scheme) => (scheme.sharing?.[domain]?.shardsMax ?? 1) > 1)) return [];
+  const schemes = input.schemes.map(
+    (scheme): Scheme => ({ ...scheme, sharing: { ...scheme.sharing, [domain]: { shardsMax: 1 } } }),
+  );
+  return [{ change: `no two shards of a stripe in one ${domain}`, input: { ...input, schemes } }];
+}
+
+function half(rate: Ratio): Ratio {
+  return times(rate, ratio(1n, 2n));
+}
