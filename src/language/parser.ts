@@ -1,0 +1,79 @@
+/**
+ * The parser: Langium's, with a lexer that balances brackets first.
+ * In: a program's text. Out: a syntax tree, the comments, and what went wrong; never an exception for any text.
+ * The services are made on first use, because that costs more than parsing an ordinary program.
+ * Texts beyond the limits are not lexed at all; size-limits.ts decides that before.
+ */
+import {
+  createDefaultCoreModule,
+  createDefaultSharedCoreModule,
+  DefaultLexer,
+  EmptyFileSystem,
+  inject,
+  type LangiumCoreServices,
+  type LangiumParser,
+  type LexerResult,
+  type ParseResult,
+} from 'langium';
+import { KwamGeneratedModule, KwamGeneratedSharedModule } from './generated/module.ts';
+import { type Repair, repairTokens } from './token-repair.ts';
+
+export interface Comment {
+  readonly text: string;
+  readonly startOffset: number;
+  readonly endOffset: number;
+}
+
+export interface SyntaxTree {
+  readonly root: ParseResult['value'];
+  readonly lexerErrors: ParseResult['lexerErrors'];
+  readonly parserErrors: ParseResult['parserErrors'];
+  readonly repairs: readonly Repair[];
+  readonly comments: readonly Comment[];
+}
+
+/** Langium's lexer, with balanced brackets; what it repaired and the comments are kept until the next text. */
+class BalancingLexer extends DefaultLexer {
+  repairs: readonly Repair[] = [];
+  comments: readonly Comment[] = [];
+
+  override tokenize(text: string): LexerResult {
+    const result = super.tokenize(text);
+    const { tokens, repairs } = repairTokens(result.tokens, this.definition);
+    this.repairs = repairs;
+    this.comments = result.hidden
+      .filter((token) => token.tokenType.name === 'COMMENT')
+      .map(({ image, startOffset }) => ({
+        text: image.trimEnd(),
+        startOffset,
+        endOffset: startOffset + image.length,
+      }));
+    return { ...result, tokens };
+  }
+}
+
+/** For a language server: Langium's services want this module beside the generated ones. */
+export const KwamParserModule = {
+  parser: { Lexer: (services: LangiumCoreServices) => new BalancingLexer(services) },
+};
+
+interface Parts {
+  readonly parser: LangiumParser;
+  readonly lexer: BalancingLexer;
+}
+
+let parts: Parts | undefined;
+
+function makeParts(): Parts {
+  const shared = inject(createDefaultSharedCoreModule(EmptyFileSystem), KwamGeneratedSharedModule);
+  const services = inject(createDefaultCoreModule({ shared }), KwamGeneratedModule, KwamParserModule);
+  shared.ServiceRegistry.register(services);
+  return { parser: services.parser.LangiumParser, lexer: services.parser.Lexer as BalancingLexer };
+}
+
+export function parseText(text: string): SyntaxTree {
+  parts ??= makeParts();
+  const { value, lexerErrors, parserErrors } = parts.parser.parse(text);
+  const { repairs, comments } = parts.lexer;
+  return { root: value, lexerErrors, parserErrors, repairs, comments };
+}

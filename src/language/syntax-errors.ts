@@ -1,0 +1,114 @@
+/**
+ * What the parser found wrong, in our words: Langium's errors and the repairs of the brackets become diagnostics KW10xx.
+ * The rule in which the parser stood tells what it expected; its own sentence lists token names and is not used.
+ */
+import { syntaxErrorsMax } from '../limits.ts';
+import { type Diagnostic, diagnostic } from './diagnostic.ts';
+import type { SyntaxTree } from './parser.ts';
+import type { SourceText } from './source.ts';
+import type { Repair } from './token-repair.ts';
+
+type LexerError = SyntaxTree['lexerErrors'][number];
+type ParserError = SyntaxTree['parserErrors'][number];
+
+const VALUE = 'a value';
+const EXPECTED_IN_RULE: Readonly<Record<string, string>> = {
+  Program: 'a block, such as `profile NAME { … }`',
+  Item: 'a block, such as `profile NAME { … }`',
+  ApiVersion: 'a version, as in `apiVersion "kwam.dev/v0.2"`',
+  Module: 'the name of the module, as in `module "std/faultdomains"`',
+  Import: 'an import, as in `import "std/faultdomains" as fd digest "sha256:…"`',
+  Use: 'an export of a module, as in `use fd.h100`',
+  Let: 'a value, as in `let fanout = 8x`',
+  Block: 'a block, such as `profile NAME { … }`',
+  Body: 'an attribute or `}`',
+  Entry: 'an attribute or `}`',
+  Attribute: 'the value of the attribute',
+  AttributeName: 'the name of an attribute',
+  List: '`,` or `]`',
+  WordOrCall: VALUE,
+  Arguments: '`,` or `)`',
+  Value: VALUE,
+  Atom: VALUE,
+  Name: 'a name',
+  Omission: 'an attribute or `}`',
+};
+const CHARACTER_NOTES: Readonly<Record<string, string>> = {
+  ':': 'An attribute is its name and its value with a space between them.',
+  ';': 'A line needs no mark at its end.',
+  "'": 'Strings stand in double quotes.',
+  '/': 'A path stands in double quotes; a comment begins with #.',
+  '@': 'An image is named by its digest, in double quotes.',
+};
+
+function shown(text: string): string {
+  const short = text.length > 40 ? `${text.slice(0, 40)}…` : text;
+  return `\`${short}\``;
+}
+
+function ofLexer(source: SourceText, error: LexerError): Diagnostic {
+  const range = source.range(error.offset, error.offset + error.length);
+  const text = source.slice(range);
+  return diagnostic(
+    'KW1001',
+    `expected a word, a value or a bracket, got ${shown(text)}`,
+    { file: source.file, range },
+    { note: CHARACTER_NOTES[text[0] ?? ''] },
+  );
+}
+
+function ofParser(source: SourceText, error: ParserError): Diagnostic {
+  const rule = (error.context.ruleStack.at(-1) ?? 'Program').replaceAll('\u200B', '');
+  const expected = EXPECTED_IN_RULE[rule] ?? VALUE;
+  const { startOffset, image, tokenType } = error.token;
+  const atEnd = tokenType.name === 'EOF';
+  const start = atEnd ? source.text.trimEnd().length : startOffset;
+  const got = image === '' ? 'the end of what is open here' : shown(image);
+  return diagnostic('KW1002', `expected ${expected}, got ${atEnd ? 'the end of the program' : got}`, {
+    file: source.file,
+    range: source.range(start, start + (atEnd ? 0 : image.length)),
+  });
+}
+
+const REPAIR_MESSAGES: Readonly<
+  Record<Repair['what'], (text: string, repair: Repair) => [`KW${number}`, string]>
+> = {
+  'not-closed': (text, { closer }) => [
+    'KW1003',
+    `${shown(text)} is not closed: expected ${shown(closer ?? '')}`,
+  ],
+  'closes-nothing': (text) => [
+    'KW1004',
+    `${shown(text)} closes nothing: remove it, or open what it should close`,
+  ],
+  comma: () => ['KW1005', 'a comma stands only between the items of a list: remove it'],
+  equals: () => ['KW1006', '`=` belongs to `let`: an attribute is its name and its value, as in `factor 3`'],
+  'too-deep': () => ['KW1009', 'expected at most 32 braces and brackets within each other, got more'],
+};
+
+function ofRepair(source: SourceText, repair: Repair): Diagnostic {
+  const range = source.range(repair.startOffset, repair.endOffset);
+  const [code, message] = REPAIR_MESSAGES[repair.what](source.slice(range), repair);
+  const where = { file: source.file, range };
+  if (repair.what === 'not-closed' && repair.insertedOffset !== undefined) {
+    const at = source.range(repair.insertedOffset, repair.insertedOffset);
+    const title = `close it here with ${shown(repair.closer ?? '')}`;
+    return diagnostic(code, message, where, {
+      suggestion: { title, replacement: { range: at, text: ` ${repair.closer}` } },
+    });
+  }
+  if (repair.what === 'too-deep') return diagnostic(code, message, where);
+  return diagnostic(code, message, where, {
+    suggestion: { title: 'remove it', replacement: { range, text: '' } },
+  });
+}
+
+export function syntaxErrors(source: SourceText, tree: SyntaxTree): readonly Diagnostic[] {
+  const all = [
+    ...tree.repairs.map((repair) => ofRepair(source, repair)),
+    ...tree.lexerErrors.map((error) => ofLexer(source, error)),
+    ...tree.parserErrors.map((error) => ofParser(source, error)),
+  ];
+  all.sort((left, right) => left.range.start.offset - right.range.start.offset);
+  return all.slice(0, syntaxErrorsMax);
+}
