@@ -34,6 +34,14 @@ import type { Receiver } from './replication/receiver.ts';
 import type { Store } from './store/store.ts';
 import type { CallContext, Handler, JsonValue } from './transport/transport.ts';
 
+export type ObjectSummary = Omit<ObjectRecord, 'schema' | 'parts' | 'packs'>;
+
+export interface ObjectPage {
+  readonly objects: readonly ObjectSummary[];
+  /** Give it as `after` to continue; absent on the last page. */
+  readonly next?: string;
+}
+
 export interface ServiceParts {
   readonly store: Store;
   readonly receiver: Receiver;
@@ -148,10 +156,13 @@ function objectMethods(parts: ServiceParts): Record<string, Method> {
         signal,
         onProgress: (done, total) => report('verify', done, total),
       }),
-    'object.list': async () => {
-      const objects: ObjectRecord[] = [];
-      for await (const object of catalog.objects()) objects.push(object);
-      return { objects };
+    'object.list': async (request) => {
+      const { after } = fieldsOf(request, 'object.list');
+      const { objects, next } = await catalog.objectPage(
+        typeof after === 'string' ? after : undefined,
+        LIST_PAGE,
+      );
+      return { objects: objects.map(summaryOf), ...(next === undefined ? {} : { next }) };
     },
     'object.remove': async (request) => {
       const { name, manifest } = await catalog.removeObject(
@@ -161,6 +172,22 @@ function objectMethods(parts: ServiceParts): Record<string, Method> {
       return { name, manifest };
     },
   };
+}
+
+/** With names of 512 bytes and the longest SPIFFE IDs, still below one message of answers. */
+const LIST_PAGE = 250;
+
+/** What people ask about; which packs and records hold it is the cluster's affair. */
+function summaryOf({
+  name,
+  manifest,
+  producer,
+  files,
+  bytes,
+  chunks,
+  createdAt,
+}: ObjectRecord): ObjectSummary {
+  return { name, manifest, producer, files, bytes, chunks, createdAt };
 }
 
 function nodeMethods(parts: ServiceParts): Record<string, Method> {

@@ -1,7 +1,13 @@
 /** ls: the objects of the cluster. */
 import type { Command } from 'commander';
-import type { ObjectRecord } from '../replication/catalog.ts';
-import { addClusterOptions, addNodeOption, type ClusterOptions, withCluster } from './cluster-client.ts';
+import type { ObjectPage, ObjectSummary } from '../service.ts';
+import {
+  addClusterOptions,
+  addNodeOption,
+  type Cluster,
+  type ClusterOptions,
+  withCluster,
+} from './cluster-client.ts';
 import { showBytes } from './quantity.ts';
 import type { Shell } from './shell.ts';
 import { printJson, printTable, showName } from './terminal.ts';
@@ -18,12 +24,8 @@ export function define(command: Command, shell: Shell): void {
 }
 
 async function list(shell: Shell, options: ListOptions): Promise<void> {
-  const { objects } = await withCluster(shell, options, (cluster) =>
-    cluster.askOne<{ objects: ObjectRecord[] }>('object.list', {}),
-  );
-  if (options.json) {
-    return printJson(shell.output, 'kwam.ls/v1', { objects: objects.map(withoutParts) });
-  }
+  const objects = await withCluster(shell, options, allObjects);
+  if (options.json) return printJson(shell.output, 'kwam.ls/v1', { objects });
   const rows = objects.map((object) => [
     showName(object.name),
     object.files,
@@ -35,7 +37,13 @@ async function list(shell: Shell, options: ListOptions): Promise<void> {
   printTable(shell.output, [['name', 'files', 'bytes', 'chunks', 'created', 'manifest'], ...rows]);
 }
 
-/** Where the manifest's own records and the packs are is the cluster's affair. */
-function withoutParts({ name, manifest, producer, files, bytes, chunks, createdAt }: ObjectRecord): object {
-  return { name, manifest, producer, files, bytes, chunks, createdAt };
+async function allObjects(cluster: Cluster): Promise<ObjectSummary[]> {
+  const objects: ObjectSummary[] = [];
+  for (let after: string | undefined; ; ) {
+    const request = after === undefined ? {} : { after };
+    const page = await cluster.askOne<ObjectPage>('object.list', request);
+    objects.push(...page.objects);
+    if (page.next === undefined) return objects;
+    after = page.next;
+  }
 }

@@ -81,6 +81,17 @@ export class Catalog {
     );
   }
 
+  /** One page, by key; `next` continues after it and is absent at the end. */
+  async objectPage(
+    after: string | undefined,
+    limit: number,
+  ): Promise<{ objects: ObjectRecord[]; next?: string }> {
+    const from = after === undefined ? {} : { after: objectKey(after) };
+    const page = await this.#control.list(OBJECTS, { limit, ...from });
+    const objects = page.map((entry) => parse<ObjectRecord>(entry.value));
+    return page.length < limit ? { objects } : { objects, next: objects.at(-1)!.name };
+  }
+
   async *objects(): AsyncGenerator<ObjectRecord> {
     for await (const entry of this.#scan(OBJECTS)) yield parse<ObjectRecord>(entry);
   }
