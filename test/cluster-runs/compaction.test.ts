@@ -59,7 +59,8 @@ test(`puts that count on chunks of a removed object keep them, in ${ROUNDS} race
     await compaction;
     const where = `round ${round}, KWAM_SEED=${seed}`;
     if (answer === ACKNOWLEDGED) expect(await objects.wrong(c, wanted), where).toBeUndefined();
-    if (round >= 3 && objects.names.includes(`wanted-${round - 3}`)) await objects.remove(a, `wanted-${round - 3}`);
+    if (round >= 3 && objects.names.includes(`wanted-${round - 3}`))
+      await objects.remove(a, `wanted-${round - 3}`);
   }
   expect(acknowledged, 'most races are won').toBeGreaterThan(ROUNDS / 2);
   for (const node of cluster.running) expect(await objects.allWrong(node), `KWAM_SEED=${seed}`).toEqual([]);

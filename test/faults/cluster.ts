@@ -93,8 +93,9 @@ export class TestCluster {
     this.#transport = grpcTransport({ credentials: admin });
   }
 
-  async startNode(name: string): Promise<NodeProcess> {
-    const child = spawn(process.execPath, [ENTRY, this.directory, name], {
+  /** @param directory  another one than the cluster's, for nodes that do not belong. */
+  async startNode(name: string, directory = this.directory): Promise<NodeProcess> {
+    const child = spawn(process.execPath, [ENTRY, directory, name], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, NODE_COMPILE_CACHE, KWAM_NODE_OPTIONS: JSON.stringify(this.#node ?? {}) },
     });
@@ -261,12 +262,19 @@ export class TestCluster {
     };
   }
 
+  /** Closes what this process has open of the control store, so that its files may be changed. */
+  async forgetControl(): Promise<void> {
+    await this.#membership?.leave();
+    await this.#control?.close();
+    this.#membership = undefined;
+    this.#control = undefined;
+  }
+
   /** Ends every process that this object started and removes the directory. */
   async close(): Promise<void> {
     await this.#transport.close();
     await Promise.all(this.running.map((name) => this.kill(name)));
-    await this.#membership?.leave();
-    await this.#control?.close();
+    await this.forgetControl();
     fs.rmSync(this.directory, { recursive: true, force: true });
   }
 }
