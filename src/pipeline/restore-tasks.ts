@@ -199,9 +199,13 @@ function finishFile(path: FilePath, entry: FileEntry): void {
 
 const isRoot = process.getuid?.() === 0;
 
-/** Node takes times as doubles of seconds: exact to a microsecond in this century. */
+/**
+ * Node takes times as doubles of seconds, and libuv cuts them towards zero to whole microseconds. A double has a quarter of a
+ * microsecond of play in this century, so the middle of the wanted microsecond arrives there and its start may not.
+ */
 function secondsOf(mtimeNs: bigint): number {
-  return Number(mtimeNs / 1000n) / 1e6;
+  const microseconds = Number((mtimeNs - (((mtimeNs % 1000n) + 1000n) % 1000n)) / 1000n);
+  return (microseconds < 0 ? microseconds - 0.5 : microseconds + 0.5) / 1e6;
 }
 
 /** Creates every directory, parents first. */

@@ -1,0 +1,313 @@
+/**
+ * Nodes of one cluster inside this process: real stores in a temporary directory, real worker threads (one pool for all), the
+ * real services; control store and network are the memory twins. Everything that services report is collected in `seen`.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '../../src/clock.ts';
+import type { Member } from '../../src/cluster/membership.ts';
+import { Peers } from '../../src/cluster/peers.ts';
+import { MemoryControlStore } from '../../src/control/memory.ts';
+import { DedupIndex } from '../../src/dedup/dedup-index.ts';
+import type { DigestHex } from '../../src/digest.ts';
+import { KwamError } from '../../src/errors.ts';
+import { MIB } from '../../src/limits.ts';
+import type { TrustedKey } from '../../src/manifest/dsse.ts';
+import { type IngestServices, ingest, type PutResult } from '../../src/pipeline/ingest.ts';
+import { KnownChunks } from '../../src/pipeline/known-chunks.ts';
+import { type RestoreResult, type RestoreServices, restore } from '../../src/pipeline/restore.ts';
+import type { ChunkerSizes, ErasureScheme, Plan } from '../../src/plan.ts';
+import { Catalog } from '../../src/replication/catalog.ts';
+import { Distributor } from '../../src/replication/distribute.ts';
+import { servePull } from '../../src/replication/pack-source.ts';
+import {
+  PACK_HAVE,
+  PACK_RECEIVE,
+  PACK_SUSPECT,
+  parsePacks,
+  parsePull,
+  parseReceive,
+} from '../../src/replication/protocol.ts';
+import { Receiver } from '../../src/replication/receiver.ts';
+import { Store } from '../../src/store/store.ts';
+import { type MemoryFaults, type MemoryNetwork, memoryNetwork } from '../../src/transport/memory.ts';
+import type { Handler, JsonValue, PeerId, Transport } from '../../src/transport/transport.ts';
+import { loadKernels, readCodecId } from '../../src/wasm/load.ts';
+import { ByteBudget } from '../../src/workers/byte-budget.ts';
+import { createPool, type WorkerOptions, type WorkerPool } from '../../src/workers/pool.ts';
+import { ed25519Signer } from '../manifest/samples.ts';
+
+export const WORKER_ENTRY = new URL('../../src/worker.ts', import.meta.url);
+export const SIZES: ChunkerSizes = {
+  chunkBytesMin: 16 * 1024,
+  chunkBytesTarget: 64 * 1024,
+  chunkBytesMax: 256 * 1024,
+};
+
+export interface ClusterOptions {
+  readonly nodes?: number;
+  readonly factor?: number;
+  readonly erasure?: ErasureScheme;
+  readonly packBytesTarget?: number;
+  readonly threads?: number;
+  readonly worker?: Partial<WorkerOptions>;
+  readonly faults?: MemoryFaults;
+  /** Where the nodes' directories are made; a temporary directory unless given. */
+  readonly directory?: string;
+}
+
+/** What the services of one node reported. */
+export interface Seen {
+  corruptReceived: number;
+  suspected: DigestHex[];
+  ownCorrupt: DigestHex[];
+  foreignCorrupt: DigestHex[];
+  /** Bytes that arrived from other nodes in pulls and calls. */
+  bytesIn: number;
+}
+
+export interface TestNode {
+  readonly name: string;
+  readonly address: string;
+  readonly store: Store;
+  readonly peers: Peers;
+  readonly receiver: Receiver;
+  readonly services: IngestServices;
+  readonly restore: RestoreServices;
+  readonly seen: Seen;
+  put(path: string, name: string, signal?: AbortSignal): Promise<PutResult>;
+  get(name: string, destination?: string): Promise<RestoreResult>;
+}
+
+export interface Cluster {
+  readonly directory: string;
+  readonly pool: WorkerPool;
+  readonly catalog: Catalog;
+  readonly network: MemoryNetwork;
+  readonly nodes: readonly TestNode[];
+  /** Why workers were replaced. */
+  readonly replaced: string[];
+  /** The node answers nobody any more; the others know it as down. */
+  kill(index: number): void;
+  close(): Promise<void>;
+}
+
+/** A cell that makes as many workers crash, or fail their self-test, as it holds. */
+export function faultCell(count: number): SharedArrayBuffer {
+  const cell = new SharedArrayBuffer(4);
+  new Int32Array(cell)[0] = count;
+  return cell;
+}
+
+export function testPool(
+  options: Pick<ClusterOptions, 'threads' | 'worker'> = {},
+  replaced: string[] = [],
+): WorkerPool {
+  return createPool(WORKER_ENTRY, {
+    threadCount: options.threads ?? 2,
+    bytesInFlightMax: 64 * MIB,
+    heapBytesMax: 64 * MIB,
+    worker: { engine: 'native', kernelBuild: 'release', ...options.worker },
+    observer: { taskTime: () => undefined, workerReplaced: (reason) => replaced.push(reason) },
+  });
+}
+
+/** The same pool, with something happening before or after each task on this side. */
+export function meddling(
+  pool: WorkerPool,
+  acts: { readonly before?: (task: string) => void; readonly after?: (task: string) => void },
+): WorkerPool {
+  return {
+    threadCount: pool.threadCount,
+    close: () => pool.close(),
+    async run(task, input, options) {
+      acts.before?.(task.name);
+      const result = await pool.run(task, input, options);
+      acts.after?.(task.name);
+      return result;
+    },
+  };
+}
+
+export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
+  const directory = mkdtempSync(join(options.directory ?? tmpdir(), 'kwam-cluster-'));
+  const replaced: string[] = [];
+  const pool = testPool(options, replaced);
+  const network = memoryNetwork(options.faults);
+  const catalog = new Catalog(new MemoryControlStore({ clock: systemClock }));
+  const { signer, publicKey } = await ed25519Signer();
+  const members: Member[] = [];
+  const nodes: TestNode[] = [];
+  const transports: Transport[] = [];
+  for (let index = 0; index < (options.nodes ?? 1); index++) {
+    const shared = { directory, pool, network, catalog, members, signer, publicKey, transports };
+    nodes.push(await startNode(index, options, shared));
+  }
+  return {
+    directory,
+    pool,
+    catalog,
+    network,
+    nodes,
+    replaced,
+    kill(index) {
+      network.kill(nodes[index]!.address);
+      members[index] = { ...members[index]!, state: 'down' };
+    },
+    async close() {
+      for (const node of nodes) await node.peers.close();
+      for (const transport of transports) await transport.close();
+      await pool.close();
+      for (const node of nodes) await node.store.close();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+interface Shared {
+  readonly directory: string;
+  readonly pool: WorkerPool;
+  readonly network: MemoryNetwork;
+  readonly catalog: Catalog;
+  readonly members: Member[];
+  readonly signer: IngestServices['signer'];
+  readonly publicKey: CryptoKey;
+  readonly transports: Transport[];
+}
+
+function replicateOf(options: ClusterOptions): Plan['replicate'] {
+  return {
+    factor: options.factor ?? 1,
+    antiAffinity: ['rack'],
+    chunker: SIZES,
+    packBytesTarget: options.packBytesTarget ?? 4 * MIB,
+    ...(options.erasure === undefined ? {} : { erasure: options.erasure }),
+  };
+}
+
+async function startNode(index: number, options: ClusterOptions, shared: Shared): Promise<TestNode> {
+  const { pool, catalog, members } = shared;
+  const name = `n${index}`;
+  const spiffe = `spiffe://kwam.test/node/${name}`;
+  const seen: Seen = { corruptReceived: 0, suspected: [], ownCorrupt: [], foreignCorrupt: [], bytesIn: 0 };
+  const store = await Store.open({ directory: join(shared.directory, name) });
+  const transport = shared.network.transport(spiffe as PeerId, {
+    sent: () => undefined,
+    waitedForCredit: () => undefined,
+    received: (_peer, bytes) => {
+      seen.bytesIn += bytes;
+    },
+  });
+  shared.transports.push(transport);
+  const peers = new Peers(name, transport, { members: async () => members });
+  const known = new KnownChunks(new DedupIndex(loadKernels(), { entriesMax: 1_000_000 }), store);
+  const receiver = new Receiver({
+    store,
+    peers,
+    pool,
+    budget: new ByteBudget(64 * MIB),
+    observer: {
+      corruptReceived: (_pack, _from, records) => {
+        seen.corruptReceived += records;
+      },
+      verified: () => undefined,
+      networkSeconds: () => undefined,
+    },
+    onCommitted: (sealed) => known.addPack(sealed),
+  });
+  const replicate = replicateOf(options);
+  const codecId = readCodecId();
+  const distributor = new Distributor({
+    store,
+    peers,
+    pool,
+    replicate,
+    codecId,
+    onRelaxed: () => undefined,
+  });
+  const listener = await transport.listen('127.0.0.1:0', handlerOf(store, receiver, seen));
+  const rack = `rack${index}`;
+  members.push({
+    name,
+    spiffe,
+    address: listener.address,
+    metricsAddress: '127.0.0.1:1',
+    labels: { rack, pdu: rack, spine: 's', az: 'a' },
+    weight: 1,
+    pid: process.pid,
+    state: 'up',
+  } as Member);
+  const services: IngestServices = {
+    replicate,
+    store,
+    pool,
+    known,
+    catalog,
+    distributor,
+    codecId,
+    producer: spiffe,
+    signer: shared.signer,
+    clock: systemClock,
+  };
+  const trusted: TrustedKey = { key: shared.publicKey };
+  const setAside = async (pack: DigestHex, reason: string): Promise<void> => {
+    seen.ownCorrupt.push(pack);
+    if (store.hasPack(pack)) await store.quarantine(pack, reason);
+  };
+  const restoreServices: RestoreServices = {
+    store,
+    peers,
+    pool,
+    catalog,
+    receiver,
+    codecId,
+    trust: async () => [trusted],
+    onOwnCorrupt: (pack) => setAside(pack, 'read'),
+    onOwnUnreadable: async (pack, error) => {
+      if (error.code === 'NOT_FOUND') store.markMissing(pack);
+      else await setAside(pack, error.message);
+    },
+    onForeignCorrupt: (pack) => {
+      seen.foreignCorrupt.push(pack);
+    },
+    onVerified: () => undefined,
+  };
+  const quiet = { onProgress: () => undefined };
+  return {
+    name,
+    address: listener.address,
+    store,
+    peers,
+    receiver,
+    services,
+    restore: restoreServices,
+    seen,
+    put: (path, object, signal) =>
+      ingest(services, { path, name: object, ...quiet, ...(signal === undefined ? {} : { signal }) }),
+    get: (object, destination) =>
+      restore(restoreServices, {
+        name: object,
+        ...quiet,
+        ...(destination === undefined ? {} : { destination }),
+      }),
+  };
+}
+
+/** What the data plane asks of other nodes; as in src/service.ts, without the calls of people. */
+function handlerOf(store: Store, receiver: Receiver, seen: Seen): Handler {
+  return {
+    async *call(method, request, context): AsyncGenerator<JsonValue> {
+      if (method === PACK_RECEIVE) {
+        const { pack, from } = parseReceive(request);
+        yield { bytes: await receiver.receive(pack, from, context.signal) };
+      } else if (method === PACK_HAVE)
+        yield { have: parsePacks(request).filter((pack) => store.hasPack(pack)) };
+      else if (method === PACK_SUSPECT) {
+        seen.suspected.push(...parsePacks(request));
+        yield {};
+      } else throw new KwamError('PROTOCOL', `no method ${method}`);
+    },
+    pull: (request) => servePull(store, parsePull(request)),
+  };
+}
