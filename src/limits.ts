@@ -111,8 +111,6 @@ export const heartbeatMs = 1000;
 /** The longest pause between two tries to reach the control store; then a return is noticed within it. */
 export const reconnectMsMax = 10_000;
 
-/** Shards times domains times sharing of one exact partition in the durability bound; beyond it the number of domains is not used, a looser bound. */
-export const guardPartitionStepsMax = 20_000;
 /** Nines that a guard may claim: beyond any loss rate that someone could audit, and 10^N stays a small number. */
 export const guardNinesMax = 100;
 

@@ -3,7 +3,7 @@
  * In: the schemes in use (n shards or copies, m tolerated losses), the loss rate and recovery time of a node and of each listed domain, how many
  *   shards of a stripe may share a domain, and a rate for what is not modelled. Out: losses a year of one stripe, the nines that they
  *   support, which class of loss they come from, and (gains.ts) what would lower them most.
- * Source: chains.ts derives the bound; with no sharing it is loss/year ≤ n·C(n−1,m)·(Ln+ΣLd)·(Ln·tn+ΣLd·td)^m.
+ * Source: loss-bound.ts derives the bound; with no sharing it is loss/year ≤ n·C(n−1,m)·(Ln+ΣLd)·(Ln·tn+ΣLd·td)^m.
  * Holds: exact rational arithmetic on the inputs as given; a claim of N nines is accepted exactly when bound ≤ 10^−N. Losses of domains enter beside those of
  *   nodes always: three copies on independent nodes alone would be granted 11 nines that a burning rack takes back.
  * Does not count unreadable sectors (shards are scrubbed), and speaks of one stripe: a fleet of G independent stripes loses G times
@@ -12,7 +12,7 @@
 import { KwamError } from '../errors.ts';
 import { guardNinesMax, shardCountMax } from '../limits.ts';
 import type { Domain } from '../plan.ts';
-import { chainBound, type LossClass } from './chains.ts';
+import { type LossClass, lossBound } from './loss-bound.ts';
 import {
   compare,
   exactly,
@@ -38,12 +38,8 @@ export interface DomainLossRate extends LossRate {
   readonly domain: Domain;
 }
 
-export interface Sharing {
-  /** The largest number of shards of one stripe that one domain holds. */
-  readonly shardsMax: number;
-  /** How many domains of this kind the pool has, if known: fewer make the bound tighter. */
-  readonly domainCount?: number;
-}
+/** How many shards of one stripe the fullest domain holds at most, the second fullest, and so on; they sum to n at least. */
+export type Sharing = readonly number[];
 
 export interface Scheme {
   /** As the user wrote it: "factor 3", "rs(6, 3)". */
@@ -115,6 +111,14 @@ export function erasureCoded(dataShards: number, parityShards: number, sharing?:
   return { name, shards, toleratedLosses: parityShards, ...(sharing && { sharing }) };
 }
 
+/**
+ * What is known when no domain holds more than `shardsMax` shards of a stripe and there are `domainCount` of them: all may be that full.
+ * Without a count any number of domains is allowed for.
+ */
+export function sharingUpTo(shardsMax: number, domainCount: number): Sharing {
+  return Array.from({ length: domainCount }, () => shardsMax);
+}
+
 /** A loss rate from a mean time between losses and a recovery time, both in milliseconds and taken exactly. */
 export function lossRate(mtbfMs: number | bigint, recoveryMs: number | bigint): LossRate {
   const [mtbf, recovery] = [exactly(mtbfMs), exactly(recoveryMs)];
@@ -175,7 +179,7 @@ export function problemsOf(input: DurabilityInput): InputProblem[] {
 
 function durabilityOf(scheme: Scheme, input: DurabilityInput): SchemeDurability {
   const classes = classesOf(scheme, input);
-  const bound = chainBound(scheme.shards, scheme.toleratedLosses, classes);
+  const bound = lossBound(scheme.shards, scheme.toleratedLosses, classes);
   const unmodelled = input.unmodelledPerYear ?? ratio(0n);
   const total = plus(bound.lossPerYear, unmodelled);
   const nines = hundredthsOfNines(total) / 100;
@@ -188,7 +192,7 @@ function durabilityOf(scheme: Scheme, input: DurabilityInput): SchemeDurability 
   });
   const terms = bound.byClass.map((loss, index) => {
     const others = classes.map((each, i) => (i === index ? neverLost(each) : each));
-    const without = chainBound(scheme.shards, scheme.toleratedLosses, others).lossPerYear;
+    const without = lossBound(scheme.shards, scheme.toleratedLosses, others).lossPerYear;
     return term(index === 0 ? 'node' : input.domains[index - 1]!.domain, loss, plus(without, unmodelled));
   });
   if (input.unmodelledPerYear !== undefined) terms.push(term('unmodelled', unmodelled, bound.lossPerYear));
@@ -198,15 +202,19 @@ function durabilityOf(scheme: Scheme, input: DurabilityInput): SchemeDurability 
 
 /** The node first, then the domains as listed. */
 function classesOf(scheme: Scheme, input: DurabilityInput): LossClass[] {
-  return [input.node, ...input.domains].map((each) => {
-    const sharing = 'domain' in each ? scheme.sharing?.[(each as DomainLossRate).domain] : undefined;
-    return {
-      lossPerYear: each.lossPerYear,
-      unavailability: times(each.lossPerYear, each.recoveryYears),
-      sharing: sharing?.shardsMax ?? 1,
-      ...(sharing?.domainCount !== undefined && { domainCount: sharing.domainCount }),
-    };
-  });
+  return [
+    lossClass(input.node),
+    ...input.domains.map((each) => lossClass(each, scheme.sharing?.[each.domain])),
+  ];
+}
+
+function lossClass({ lossPerYear, recoveryYears }: LossRate, sharing?: Sharing): LossClass {
+  const unavailability = times(lossPerYear, recoveryYears);
+  return {
+    lossPerYear,
+    unavailability,
+    ...(sharing && { shardsOfUnits: sharing.toSorted((a, b) => b - a) }),
+  };
 }
 
 function neverLost(each: LossClass): LossClass {
@@ -266,17 +274,11 @@ function schemeProblems({ name, shards, toleratedLosses, sharing }: Scheme): Inp
     const expected = `0 ≤ tolerated losses < shards ≤ ${shardCountMax}`;
     return [problem(name, expected, counts, 'choose a factor or rs(k, m) within that')];
   }
-  return Object.entries(sharing ?? {}).flatMap(([domain, { shardsMax, domainCount = shards }]) => {
-    const possible =
-      Number.isSafeInteger(shardsMax) &&
-      Number.isSafeInteger(domainCount) &&
-      shardsMax >= 1 &&
-      domainCount >= 1;
-    if (possible && shardsMax * domainCount >= shards) return [];
-    const expected = `domains that together hold ${shards} shards`;
-    return [
-      problem(`${name} ${domain}`, expected, `${domainCount} of ${shardsMax}`, 'count them in the inventory'),
-    ];
+  return Object.entries(sharing ?? {}).flatMap(([domain, held]) => {
+    const isCount = held.every((most) => Number.isSafeInteger(most) && most >= 1);
+    if (isCount && held.reduce((all, most) => all + most, 0) >= shards) return [];
+    const expected = `domains that together hold ${shards} shards, each at least one`;
+    return [problem(`${name} ${domain}`, expected, `[${held.join(', ')}]`, 'count them in the inventory')];
   });
 }
 

@@ -12,6 +12,7 @@ import {
   type LossRate,
   problemsOf,
   type Scheme,
+  type Sharing,
 } from './durability.ts';
 import { compare, type Ratio, ratio, times } from './ratio.ts';
 
@@ -94,10 +95,10 @@ function longer(input: DurabilityInput): Change[] {
 
 function withOneMore(scheme: Scheme): Scheme {
   const shards = scheme.shards + 1;
-  const fitted = Object.entries(scheme.sharing ?? {}).map(([domain, each]) => {
-    const shardsMax = Math.max(each.shardsMax, Math.ceil(shards / (each.domainCount ?? shards)));
-    return [domain, { ...each, shardsMax }];
-  });
+  const fitted = Object.entries(scheme.sharing ?? {}).map(([domain, held]) => [
+    domain,
+    heldWithOneMore(held, shards),
+  ]);
   return {
     ...scheme,
     shards,
@@ -106,11 +107,18 @@ function withOneMore(scheme: Scheme): Scheme {
   };
 }
 
+/** Into the emptiest domain, when the ones that are there cannot hold it otherwise. */
+function heldWithOneMore(held: Sharing, shards: number): Sharing {
+  if (held.reduce((all, most) => all + most, 0) >= shards) return held;
+  return held.with(held.indexOf(Math.min(...held)), Math.min(...held) + 1);
+}
+
 function spread(input: DurabilityInput, domain: Domain): Change[] {
-  if (!input.schemes.some((scheme) => (scheme.sharing?.[domain]?.shardsMax ?? 1) > 1)) return [];
-  const schemes = input.schemes.map(
-    (scheme): Scheme => ({ ...scheme, sharing: { ...scheme.sharing, [domain]: { shardsMax: 1 } } }),
-  );
+  if (!input.schemes.some((scheme) => scheme.sharing?.[domain]?.some((most) => most > 1))) return [];
+  const schemes = input.schemes.map((scheme): Scheme => {
+    const { [domain]: _, ...others } = scheme.sharing ?? {};
+    return { ...scheme, sharing: others };
+  });
   return [{ change: `no two shards of a stripe in one ${domain}`, input: { ...input, schemes } }];
 }
 

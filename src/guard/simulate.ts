@@ -13,7 +13,7 @@
 import { KwamError } from '../errors.ts';
 import type { Domain, Labels } from '../plan.ts';
 import type { Random } from '../random.ts';
-import type { DurabilityInput, LossRate, Scheme } from './durability.ts';
+import type { DurabilityInput, LossRate, Scheme, Sharing } from './durability.ts';
 import { type Interval, poissonInterval } from './poisson-interval.ts';
 import { toNumber } from './ratio.ts';
 
@@ -100,13 +100,17 @@ export function* simulation(
  */
 export function mapOfScheme(scheme: Scheme, domains: readonly Domain[]): SimulatedMap {
   const nodes = Array.from({ length: scheme.shards }, (_, node): Partial<Labels> => {
-    const labels = domains.map((domain) => [
-      domain,
-      `${Math.floor(node / (scheme.sharing?.[domain]?.shardsMax ?? 1))}`,
-    ]);
+    const labels = domains.map((domain) => [domain, `${domainOf(node, scheme.sharing?.[domain])}`]);
     return Object.fromEntries(labels);
   });
   return { nodes, stripes: [nodes.map((_, node) => node)], toleratedLosses: scheme.toleratedLosses };
+}
+
+/** Shards in order fill the fullest domain first, as far as it may be filled. */
+function domainOf(shard: number, sharing: Sharing = []): number {
+  let domain = 0;
+  for (let room = sharing[0] ?? 1; shard >= room; room += sharing[domain] ?? 1) domain++;
+  return domain;
 }
 
 /** Units of one kind that fail alike: all nodes, all racks, … Equal recovery times end in the order in which they began. */
