@@ -130,6 +130,13 @@ export const interpolatedCharactersMax = 64 * KIB;
 /** Syntax errors reported of one program; a reader fixes the first ones, and each costs the parser a search for its recovery. */
 export const syntaxErrorsMax = 100;
 
+/** A SPIFFE or resource pattern; as long as the longest SPIFFE ID. */
+export const globCharactersMax = 2048;
+/** Pairs of states that a comparison of patterns looks at before it says "not shown". Usual patterns need fewer than a hundred. */
+export const globSearchStatesMax = 50_000;
+/** An inventory file: 10,000 nodes take about 3 MiB. */
+export const inventoryNodesMax = 100_000;
+
 assert(chunkBytesMinDefault < chunkBytesTargetDefault, 'min below target');
 assert(chunkBytesTargetDefault < chunkBytesMaxDefault, 'target below max');
 assert(chunkBytesMaxHighest <= recordBytesMax, 'a chunk fits a record');
