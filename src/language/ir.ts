@@ -191,6 +191,8 @@ export interface Hole {
 
 export interface ProgramIr {
   readonly file: string;
+  /** The very beginning, for what is missing as a whole. */
+  readonly start: SourceRange;
   readonly apiVersion?: { readonly version: string; readonly range: SourceRange };
   /** Set for a module file. */
   readonly module?: { readonly name: string; readonly range: SourceRange };

@@ -2,7 +2,7 @@
  * What the parser found wrong, in our words: Langium's errors and the repairs of the brackets become diagnostics KW10xx.
  * The rule in which the parser stood tells what it expected; its own sentence lists token names and is not used.
  */
-import { syntaxErrorsMax } from '../limits.ts';
+import { programNestingMax, syntaxErrorsMax } from '../limits.ts';
 import { type Diagnostic, diagnostic } from './diagnostic.ts';
 import type { SyntaxTree } from './parser.ts';
 import type { SourceText } from './source.ts';
@@ -83,7 +83,10 @@ const REPAIR_MESSAGES: Readonly<
   ],
   comma: () => ['KW1005', 'a comma stands only between the items of a list: remove it'],
   equals: () => ['KW1006', '`=` belongs to `let`: an attribute is its name and its value, as in `factor 3`'],
-  'too-deep': () => ['KW1009', 'expected at most 32 braces and brackets within each other, got more'],
+  'too-deep': () => [
+    'KW1009',
+    `expected at most ${programNestingMax} braces and brackets within each other, got more`,
+  ],
 };
 
 function ofRepair(source: SourceText, repair: Repair): Diagnostic {

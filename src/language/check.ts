@@ -1,0 +1,14 @@
+/**
+ * The static rules, in one list. Each looks at the resolved program and returns what it refuses; none changes anything and none
+ * depends on another, so their order is only that of reading.
+ */
+import type { CheckContext, Rule } from './check-context.ts';
+import { checkVersion } from './check-version.ts';
+import type { Diagnostic } from './diagnostic.ts';
+import type { ProgramIr } from './ir.ts';
+
+export const RULES: readonly Rule[] = [checkVersion];
+
+export function check(program: ProgramIr, context: CheckContext): readonly Diagnostic[] {
+  return RULES.flatMap((rule) => rule(program, context));
+}

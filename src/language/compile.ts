@@ -1,0 +1,41 @@
+/**
+ * The compiler as one sentence: parse → resolve → check (→ plan, which to-plan.ts makes of a program that is ok).
+ * In: a program's text and what the caller knows beside it. Out: the IR and every diagnostic, sorted; never an exception.
+ * Runs in a browser as in Node: modules, tables and inventories come through the options.
+ */
+import { check } from './check.ts';
+import type { CheckContext } from './check-context.ts';
+import { type Diagnostic, hasErrors, sortDiagnostics } from './diagnostic.ts';
+import { holeDiagnostics } from './holes.ts';
+import type { ProgramIr } from './ir.ts';
+import type { ModuleResolver } from './module-resolver.ts';
+import { parse } from './parse.ts';
+import { resolve } from './resolve.ts';
+import type { SourceText } from './source.ts';
+
+export interface CompileOptions {
+  readonly modules: ModuleResolver;
+  readonly context: CheckContext;
+  /** Holes are notes instead of errors. */
+  readonly allowHoles?: boolean;
+}
+
+export interface Compiled {
+  readonly source: SourceText;
+  readonly program: ProgramIr;
+  readonly diagnostics: readonly Diagnostic[];
+  /** No errors: a plan may be made, unless there are holes. */
+  readonly ok: boolean;
+}
+
+export function compile(file: string, text: string, options: CompileOptions): Compiled {
+  const parsed = parse(file, text);
+  const { program, diagnostics } = resolve(parsed, options.modules);
+  const all = sortDiagnostics([
+    ...parsed.diagnostics,
+    ...diagnostics,
+    ...holeDiagnostics(program, options.allowHoles ?? false),
+    ...check(program, options.context),
+  ]);
+  return { source: parsed.source, program, diagnostics: all, ok: !hasErrors(all) };
+}

@@ -1,0 +1,83 @@
+/**
+ * Types and literals in words, for messages, holes and hover.
+ */
+import type { Literal } from './literals.ts';
+import { DIMENSION_WORDS } from './quantity.ts';
+import type { ExpectedType } from './schema-types.ts';
+
+function joined(parts: readonly string[]): string {
+  return parts.length < 2 ? parts.join('') : `${parts.slice(0, -1).join(', ')} or ${parts.at(-1)}`;
+}
+
+const article = (noun: string): string => (/^[aeiou]/.test(noun) ? `an ${noun}` : `a ${noun}`);
+
+/** "a duration such as 10m" */
+export function describeType(type: ExpectedType): string {
+  switch (type.kind) {
+    case 'text':
+    case 'uri':
+      return `${type.noun} such as ${type.example}`;
+    case 'number':
+      return type.noun;
+    case 'boolean':
+      return '`true` or `false`';
+    case 'quantity':
+      return `${DIMENSION_WORDS[type.dimension].noun} such as ${DIMENSION_WORDS[type.dimension].example}`;
+    case 'choice':
+      return joined(type.words.map((word) => `\`${word}\``));
+    case 'word':
+      return `${article(type.vocabulary)} such as ${type.example}`;
+    case 'reference':
+      return `the name of ${article(type.to)}`;
+    case 'secret':
+      return 'a secret such as secret://vault/kwam/mtls-ca';
+    case 'scope':
+      return 'a resource pattern such as fleet.h100_pool';
+    case 'cidr':
+      return 'a network such as 10.40.0.0/16';
+    case 'host':
+      return 'a host or host:port such as seed.internal:7400';
+    case 'digest':
+      return 'a digest: "sha256:" and 64 hexadecimal digits';
+    case 'erasure':
+      return 'an erasure code such as rs(6, 3)';
+    case 'date':
+      return 'a date such as "2026-05-01"';
+    case 'list':
+      return `a list, each item ${describeType(type.of)}`;
+    case 'either':
+      return joined(type.of.map(describeType));
+  }
+}
+
+/** "a size" */
+export function describeLiteral(literal: Literal): string {
+  switch (literal.kind) {
+    case 'quantity':
+      return DIMENSION_WORDS[literal.dimension].noun;
+    case 'number':
+      return 'a number without a unit';
+    case 'text':
+      return 'a string';
+    case 'boolean':
+      return 'a truth value';
+    case 'word':
+      return 'a word';
+    case 'host':
+      return 'an address';
+    case 'cidr':
+      return 'a network';
+    case 'date':
+      return 'a date without quotes';
+    case 'uri':
+      return 'a URI';
+    case 'secret':
+      return 'a secret';
+    case 'interpolation':
+      return 'a reference';
+    case 'hole':
+      return 'a hole';
+    case 'problem':
+      return 'something unreadable';
+  }
+}
