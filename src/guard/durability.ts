@@ -23,6 +23,7 @@ import {
   supportsNines,
   times,
   toNumber,
+  wholeNines,
 } from './ratio.ts';
 
 /** y = 365 d, as in the language. */
@@ -196,8 +197,14 @@ function durabilityOf(scheme: Scheme, input: DurabilityInput): SchemeDurability 
     return term(index === 0 ? 'node' : input.domains[index - 1]!.domain, loss, plus(without, unmodelled));
   });
   if (input.unmodelledPerYear !== undefined) terms.push(term('unmodelled', unmodelled, bound.lossPerYear));
-  const ninesWhole = Math.floor(nines);
-  return { scheme, lossPerYear: toNumber(total), lossPerYearExact: total, nines, ninesWhole, terms };
+  return {
+    scheme,
+    lossPerYear: toNumber(total),
+    lossPerYearExact: total,
+    nines,
+    ninesWhole: wholeNines(total),
+    terms,
+  };
 }
 
 /** The node first, then the domains as listed. */

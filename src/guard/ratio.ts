@@ -80,25 +80,31 @@ export function supportsNines(lossPerYear: Ratio, nines: number): boolean {
   return lossPerYear.numerator * 10n ** BigInt(nines) <= lossPerYear.denominator;
 }
 
+/** The most whole nines that the rate supports: the digits of ⌊1/loss⌋, less one. Exact. A rate above one a year has none. */
+export function wholeNines({ numerator, denominator }: Ratio): number {
+  assert(numerator > 0n, 'a guard always has some loss');
+  return Math.max(0, (denominator / numerator).toString().length - 1);
+}
+
 /**
- * Hundredths of nines that the rate supports, rounded down: 923 reads 9.23 nines. A rate of one a year or more has none.
+ * Hundredths of nines that the rate supports, rounded down: 923 reads 9.23 nines. Whole nines are exact.
  * The largest H with loss ≤ 10^(−H/100), that is loss^100 ≤ 10^−H, found by comparing integers. The loss is first rounded up to 128 bits,
- * so that its hundredth power stays small; the result is therefore never too high, and too low only within 10^−36 of a hundredth.
+ * so that its hundredth power stays small: never too high, and too low only within 10^−36 of a hundredth that is not a whole nine.
  */
-export function hundredthsOfNines(lossPerYear: Ratio): number {
-  assert(lossPerYear.numerator > 0n, 'a guard always has some loss');
-  if (lossPerYear.numerator >= lossPerYear.denominator) return 0;
-  const shift = 128 + bitLength(lossPerYear.denominator) - bitLength(lossPerYear.numerator);
-  const mantissa = (lossPerYear.numerator << BigInt(shift)) / lossPerYear.denominator + 1n;
-  const numerator = mantissa ** 100n;
+export function hundredthsOfNines(loss: Ratio): number {
+  if (loss.numerator >= loss.denominator) return 0;
+  const shift = 128 + bitLength(loss.denominator) - bitLength(loss.numerator);
+  const mantissa = (loss.numerator << BigInt(shift)) / loss.denominator + 1n;
+  const whole = wholeNines(loss);
+  const numerator = mantissa ** 100n * 10n ** BigInt(100 * whole);
   const denominator = 1n << BigInt(shift * 100);
-  let [below, above] = [0, Math.ceil(shift * 100 * 0.302)];
+  let [below, above] = [0, 100];
   while (above - below > 1) {
     const middle = (below + above) >> 1;
     if (numerator * 10n ** BigInt(middle) <= denominator) below = middle;
     else above = middle;
   }
-  return below;
+  return 100 * whole + below;
 }
 
 function greatestCommonDivisor(a: bigint, b: bigint): bigint {
