@@ -132,13 +132,15 @@ function objectMethods(parts: ServiceParts): Record<string, Method> {
   return {
     'object.put': async (request, report, signal) => {
       const fields = fieldsOf(request, 'object.put');
+      const name = textOf(fields, 'name');
+      const isReplaced = await catalog.hasObject(name);
       const result = await ingest(parts.ingest, {
         path: textOf(fields, 'path'),
-        name: textOf(fields, 'name'),
+        name,
         signal,
         onProgress: (done, total) => report('put', done, total),
       });
-      parts.onGarbage();
+      if (isReplaced) parts.onGarbage();
       return result;
     },
     'object.get': async (request, report, signal) => {

@@ -81,6 +81,10 @@ export class Catalog {
     );
   }
 
+  async hasObject(name: string): Promise<boolean> {
+    return (await this.#control.get(objectKey(name))) !== undefined;
+  }
+
   /** One page, by key; `next` continues after it and is absent at the end. */
   async objectPage(
     after: string | undefined,
