@@ -203,6 +203,8 @@ function assemble(
   const { plan, directory, log } = options;
   const { self, store, pool, known, identity, codecId, shares } = owned;
   const { replicate } = plan;
+  const onRelaxed = observePlacement(owned);
+  const distributor = new Distributor({ store, peers, pool, replicate, codecId, onRelaxed });
   let orphans: Orphans | undefined;
   const catalog = new Catalog(owned.control, async () => orphans?.settled());
   orphans = new Orphans({
@@ -210,6 +212,7 @@ function assemble(
     catalog,
     clock: systemClock,
     graceMs: (options.orphans ?? ORPHANS).graceMs,
+    isMoving: (pack) => distributor.isMoving(pack),
   });
   const receiver = new Receiver({
     store,
@@ -219,8 +222,6 @@ function assemble(
     observer: observeReceiver(owned),
     onCommitted: (sealed) => known.addPack(sealed),
   });
-  const onRelaxed = observePlacement(owned);
-  const distributor = new Distributor({ store, peers, pool, replicate, codecId, onRelaxed });
   const access = { store, peers, pool, catalog, receiver, codecId };
   const restore = { ...access, trust: trustOf(identity), ...observeRestore(owned, store) };
   const { packBytesTarget } = replicate;

@@ -23,6 +23,8 @@ export interface OrphansOptions {
    * Younger packs are left alone. Longer than any put: one that lasts longer is still safe, but has to send again what was removed.
    */
   readonly graceMs: number;
+  /** Other nodes may be fetching it from here: it was not forgotten, it is on its way. */
+  readonly isMoving: (pack: DigestHex) => boolean;
 }
 
 export interface OrphansResult {
@@ -69,7 +71,8 @@ export class Orphans {
 
   /** Knowledge of remote packs takes no space here, and a put that counts on it finds out. */
   async #isCandidate(info: PackInfo): Promise<boolean> {
-    if (info.state === 'remote' || (await this.#isListed(info))) return false;
+    if (info.state === 'remote' || this.#options.isMoving(info.id)) return false;
+    if (await this.#isListed(info)) return false;
     return info.state !== 'present' || (await this.#isOld(info.id));
   }
 
@@ -98,7 +101,7 @@ export class Orphans {
     let bytesFreed = 0;
     for (const { id } of packs) {
       const info = store.packInfo(id);
-      if (info === undefined || (await this.#isListed(info))) continue;
+      if (info === undefined || this.#options.isMoving(id) || (await this.#isListed(info))) continue;
       await store.retirePack(id);
       if (info.state !== 'present') continue;
       packsRetired++;

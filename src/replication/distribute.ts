@@ -31,12 +31,30 @@ export interface DistributorOptions {
 
 export class Distributor {
   readonly #options: DistributorOptions;
+  /** Each pack once at a time, though two puts may rely on it. */
+  readonly #running = new Map<DigestHex, Promise<PackRecordEntry>>();
+  readonly #spreading = new Set<DigestHex>();
 
   constructor(options: DistributorOptions) {
     this.#options = options;
   }
 
-  async distribute(pack: DigestHex): Promise<PackRecordEntry> {
+  /** True while others may be fetching the pack or shard from this node, though no object lists it yet. */
+  isMoving(pack: DigestHex): boolean {
+    return this.#running.has(pack) || this.#spreading.has(pack);
+  }
+
+  distribute(pack: DigestHex): Promise<PackRecordEntry> {
+    const running = this.#running.get(pack) ?? this.#distribute(pack);
+    if (!this.#running.has(pack)) {
+      this.#running.set(pack, running);
+      const done = (): boolean => this.#running.delete(pack);
+      running.then(done, done);
+    }
+    return running;
+  }
+
+  async #distribute(pack: DigestHex): Promise<PackRecordEntry> {
     const { store, replicate } = this.#options;
     const records = store.recordsOf(pack);
     const entry = { id: pack, bytes: store.packInfo(pack)!.bytes, records: records.length };
@@ -104,10 +122,16 @@ export class Distributor {
       },
       { bytes: packBytes },
     );
-    for (const shard of sealed) await store.commitPack(shard);
-    await this.#spread(pack, sealed);
+    const shards = sealed.map((shard) => shard.id);
+    for (const shard of shards) this.#spreading.add(shard);
+    try {
+      for (const shard of sealed) await store.commitPack(shard);
+      await this.#spread(pack, sealed);
+    } finally {
+      for (const shard of shards) this.#spreading.delete(shard);
+    }
     await this.#keepKnowledge(pack);
-    return sealed.map((shard) => shard.id);
+    return shards;
   }
 
   async #spread(pack: DigestHex, shards: readonly SealedPack[]): Promise<void> {
