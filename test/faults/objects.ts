@@ -60,9 +60,10 @@ export class KnownObjects {
   async wrong(node: string, name: string): Promise<string | undefined> {
     const allowed = [this.#acknowledged.get(name)!, ...(this.#possible.get(name) ?? [])];
     try {
-      const found = JSON.stringify(sorted(await this.restore(node, name)));
-      if (allowed.some((tree) => JSON.stringify(sorted(tree)) === found)) return undefined;
-      return `${name} from ${node}: other content than was put`;
+      const found = await this.restore(node, name);
+      const differences = allowed.map((tree) => differenceOf(tree, found));
+      if (differences.some((difference) => difference.length === 0)) return undefined;
+      return `${name} from ${node}: other content than was put: ${differences[0]!.slice(0, 3).join('; ')}`;
     } catch (error) {
       return `${name} from ${node}: ${String(error)}`;
     }
@@ -78,6 +79,9 @@ export class KnownObjects {
   }
 }
 
-function sorted(tree: Tree): [string, string][] {
-  return [...tree].sort(([a], [b]) => (a < b ? -1 : 1));
+function differenceOf(put: Tree, found: Tree): string[] {
+  const paths = [...new Set([...put.keys(), ...found.keys()])];
+  return paths
+    .filter((path) => put.get(path) !== found.get(path))
+    .map((path) => `${path} was ${put.get(path) ?? 'not there'}, is ${found.get(path) ?? 'not there'}`);
 }
