@@ -49,6 +49,7 @@ import { loadKernels, readCodecId } from './wasm/load.ts';
 import { ByteBudget } from './workers/byte-budget.ts';
 import { type MemoryShares, memoryShares } from './workers/memory-shares.ts';
 import { createPool, type WorkerPool } from './workers/pool.ts';
+import { warmUp } from './workers/task.ts';
 
 export interface NodeOptions {
   readonly plan: Plan;
@@ -139,6 +140,7 @@ async function open(options: NodeOptions, onClose: OnClose): Promise<Owned> {
     observer: observePool({ metrics, log }),
   });
   onClose(() => pool.close());
+  await Promise.all(Array.from({ length: pool.threadCount }, () => pool.run(warmUp, null)));
 
   const entriesMax = Math.floor(shares.indexBytes / INDEX_ENTRY_BYTES_MAX);
   const createIndex = (): DedupIndex => new DedupIndex(loadKernels(), { entriesMax });

@@ -25,10 +25,12 @@ import {
   type Outcome,
   serializeError,
   type WorkerContext,
+  warmUp,
 } from './workers/task.ts';
 
 const TASKS: ReadonlyMap<string, AnyTask> = new Map(
   [
+    warmUp,
     walkTree,
     ingestFiles,
     ingestPart,

@@ -42,6 +42,9 @@ export function defineTask<In, Out>(name: string, run: Task<In, Out>['run']): Ta
   return { name, run };
 }
 
+/** Does nothing: a worker that answers it has loaded its kernels and passed its self-tests. */
+export const warmUp = defineTask('warm-up', (_context, _input: null): void => undefined);
+
 export type TimeSplit = Record<TimeKind, number>;
 
 export const noTime = (): TimeSplit => ({ hash: 0, chunk: 0, disk: 0, erasure: 0 });
