@@ -5,7 +5,8 @@
 const LAYERS = [
   ['errors', 'digest', 'clock', 'random', 'filesystem', 'plan', 'limits', 'metrics'],
   ['wasm'],
-  ['hashing', 'chunking', 'dedup', 'erasure', 'placement', 'manifest', 'guard', 'language'],
+  ['hashing', 'chunking', 'dedup', 'erasure', 'placement', 'manifest', 'guard'],
+  ['language'],
   ['workers', 'store', 'control', 'identity', 'transport'],
   ['cluster', 'health'],
   ['replication'],
