@@ -1,0 +1,18 @@
+/**
+ * What `explain CODE` shows. Both examples are whole programs that the tests compile: the failing one gives this code, the
+ * passing one gives no error when holes are allowed.
+ * `sha256:DIGEST` in an example stands for the digest of the module, which the tests and `explain` put in.
+ */
+export interface CodePage {
+  readonly title: string;
+  readonly why: string;
+  readonly failing: string;
+  readonly passing: string;
+}
+
+export type CodePages = Readonly<Record<`KW${number}`, CodePage>>;
+
+/** A program around the lines that matter. */
+export function program(lines: string): string {
+  return `apiVersion "kwam.dev/v0.2"\n${lines.trim()}\n`;
+}

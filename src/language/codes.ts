@@ -1,0 +1,16 @@
+/**
+ * Every diagnostic code with its page. A code never changes its meaning and is never used again for another one.
+ * 10xx syntax, 19xx holes, 20xx names, units and types, 30xx trust (3001–3009 secrets), 40xx placement and durability,
+ * 50xx rollout, 60xx telemetry. Each group is a file; the tests compile every example.
+ */
+import type { CodePage } from './code-page.ts';
+import { NAME_CODES } from './codes-names.ts';
+import { SYNTAX_CODES } from './codes-syntax.ts';
+import { VALUE_CODES } from './codes-values.ts';
+import type { DiagnosticCode } from './diagnostic.ts';
+
+const GROUPS = [SYNTAX_CODES, NAME_CODES, VALUE_CODES];
+
+export const CODES: ReadonlyMap<DiagnosticCode, CodePage> = new Map(
+  GROUPS.flatMap((group) => Object.entries(group) as [DiagnosticCode, CodePage][]),
+);
