@@ -51,6 +51,7 @@ export interface ClusterOptions {
   readonly erasure?: ErasureScheme;
   readonly packBytesTarget?: number;
   readonly threads?: number;
+  readonly heapBytes?: number;
   readonly worker?: Partial<WorkerOptions>;
   readonly faults?: MemoryFaults;
   /** Where the nodes' directories are made; a temporary directory unless given. */
@@ -101,13 +102,13 @@ export function faultCell(count: number): SharedArrayBuffer {
 }
 
 export function testPool(
-  options: Pick<ClusterOptions, 'threads' | 'worker'> = {},
+  options: Pick<ClusterOptions, 'threads' | 'worker' | 'heapBytes'> = {},
   replaced: string[] = [],
 ): WorkerPool {
   return createPool(WORKER_ENTRY, {
     threadCount: options.threads ?? 2,
     bytesInFlightMax: 64 * MIB,
-    heapBytesMax: 64 * MIB,
+    heapBytesMax: options.heapBytes ?? 64 * MIB,
     worker: { engine: 'native', kernelBuild: 'release', ...options.worker },
     observer: { taskTime: () => undefined, workerReplaced: (reason) => replaced.push(reason) },
   });

@@ -1,0 +1,42 @@
+import { execFile } from 'node:child_process';
+import * as fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect, it } from 'vitest';
+import { MIB } from '../../src/limits.ts';
+import { memoryShares } from '../../src/workers/memory-shares.ts';
+
+const CAMPAIGN = process.env['KWAM_CAMPAIGN'] === '1';
+const BUDGET = 512 * MIB;
+const cases: [files: number, sparseBytes: number][] = CAMPAIGN
+  ? [
+      [200_000, 1000 * MIB],
+      [100, 5 * 1024 * MIB],
+    ]
+  : [[2000, 400 * MIB]];
+
+it.each(cases)(
+  '%i small files and a sparse file of %i bytes come and go within the memory budget',
+  async (files, sparseBytes) => {
+    const directory = fs.mkdtempSync(join(tmpdir(), 'kwam-scale-'));
+    const heap = `--max-old-space-size=${Math.floor(memoryShares(BUDGET).mainHeapBytes / MIB)}`;
+    const program = join(import.meta.dirname, 'scale.ts');
+    const args = [heap, program, directory, String(BUDGET), String(files), String(sparseBytes)];
+    const { stdout } = await promisify(execFile)(process.execPath, args);
+    const seen = JSON.parse(stdout);
+    expect(seen).toMatchObject({
+      files: files + 1,
+      problems: 0,
+      replaced: [],
+      sparseBytes,
+      sparseEnd: 'not zero!',
+      sampleText: `content of file ${files - 1}`,
+    });
+    // The chunks that are not all zeros, each at most 256 KiB and rounded to pages.
+    expect(seen.sparseDiskBytes).toBeLessThanOrEqual(6 * 256 * 1024);
+    expect(seen.peakBytes).toBeLessThanOrEqual(BUDGET);
+    fs.rmSync(directory, { recursive: true });
+  },
+  600_000,
+);
