@@ -65,9 +65,9 @@ async function duringRepair(): Promise<void> {
   await cluster.startNode(poor);
   await killDuring(pick(cluster.running), cluster.repairAll());
   await until(async () => {
+    // A node that has just come back may not be known to all yet; what stays unrepairable fails the test by its time limit.
     const { remaining, unrepairable } = await cluster.repairAll();
-    expect(unrepairable).toEqual([]);
-    return remaining === 0;
+    return remaining === 0 && unrepairable.length === 0;
   }, 'repair to be complete');
 }
 
