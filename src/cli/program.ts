@@ -25,6 +25,7 @@ const OBJECTS = 'Objects:';
 const INTEGRITY = 'Integrity:';
 const CLUSTER = 'Cluster:';
 const TRY = 'Try and measure:';
+const LANGUAGE = 'Language:';
 
 const COMMANDS: Readonly<Record<string, Entry>> = {
   demo: {
@@ -51,6 +52,11 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     group: CLUSTER,
     summary: 'make a development authority, issue and show SVIDs',
     load: () => import('./identity.ts'),
+  },
+  module: {
+    group: LANGUAGE,
+    summary: 'digest, sign, verify and pin the modules that programs import',
+    load: () => import('./module.ts'),
   },
   put: { group: OBJECTS, summary: 'store a file or a tree under a name', load: () => import('./put.ts') },
   get: { group: OBJECTS, summary: 'restore an object to a path', load: () => import('./get.ts') },
