@@ -1,0 +1,344 @@
+/**
+ * Rules of trust: sandboxes, images, identities, grants and the negotiator.
+ * In: a resolved program. Out: what it would let through. Secrets in texts and in places that take none are refused while values are
+ *   brought to their types (normalize.ts, fit.ts): no secret reaches these rules as anything but a secret.
+ * Source: LANGUAGE.md "What the checker refuses".
+ */
+import { attributeOf, blocksOf, bodyOf, isComplete, itemsOf, referencedBlock, valueIn } from './access.ts';
+import type { CheckContext, Rule } from './check-context.ts';
+import { canonicalCidr } from './cidr.ts';
+import { type Diagnostic, diagnostic } from './diagnostic.ts';
+import type { AttributeIr, BlockIr, BodyIr, ProgramIr, WordIr } from './ir.ts';
+import { isSpiffePattern, parseSpiffePattern, spiffeIdProblem } from './spiffe-pattern.ts';
+import { addTo, at, didYouMean, listed, writeInstead } from './suggestions.ts';
+
+export const CAPABILITIES = ['discover', 'replicate', 'deploy', 'quarantine', 'override_budget'] as const;
+/** These can take a service or its evidence away: nobody does that alone. */
+export const DESTRUCTIVE_CAPABILITIES: readonly string[] = ['deploy', 'quarantine', 'override_budget'];
+
+export const NEGOTIATOR_TASK = 'next-hop-path';
+export const NEGOTIATOR_FALLBACK = 'deterministic';
+
+const checkSandboxWords: Rule = (program, { tables: { sandboxes } }) =>
+  sandboxWords(program).flatMap((written) => {
+    const known = [...sandboxes.keys()].filter((name) => sandboxes.get(name)! > 0);
+    if (!sandboxes.has(written.word)) {
+      const message = `expected a sandbox of std/sandbox, got \`${written.word}\``;
+      const suggestion = didYouMean(written.word, known, written.range);
+      return diagnostic('KW3010', message, at(program, written), {
+        note: `There are ${listed(known)}.`,
+        suggestion,
+      });
+    }
+    if (sandboxes.get(written.word)! > 0) return [];
+    const floor = strongestFloor(blocksOf(program, 'policy'), sandboxes)?.word ?? 'gvisor';
+    return diagnostic(
+      'KW3011',
+      `expected a sandbox, got \`${written.word}\`: code never runs bare`,
+      at(program, written),
+      {
+        note: `There are ${listed(known)}, from the weakest.`,
+        suggestion: writeInstead(written.range, floor),
+      },
+    );
+  });
+
+function sandboxWords(program: ProgramIr): readonly WordIr[] {
+  return program.blocks.flatMap(({ kind, body }) => {
+    const name = kind === 'policy' ? 'sandbox_floor' : kind === 'client' ? 'sandbox' : undefined;
+    return (name && valueIn(body, name, 'word')) ?? [];
+  });
+}
+
+const checkSandboxFloor: Rule = (program, { tables: { sandboxes } }) =>
+  blocksOf(program, 'client').flatMap((client) => {
+    const asked = valueIn(client.body, 'sandbox', 'word');
+    const floor = strongestFloor(policiesOver(program, client), sandboxes);
+    const strength = sandboxes.get(asked?.word ?? '') ?? 0;
+    if (asked === undefined || floor === undefined || strength === 0 || strength >= floor.strength) return [];
+    const message = `expected \`${floor.word}\` or stronger, the floor of policy \`${floor.policy}\`, got \`${asked.word}\``;
+    const enough = [...sandboxes.keys()].filter((name) => sandboxes.get(name)! >= floor.strength);
+    return diagnostic('KW3012', message, at(program, asked), {
+      note: `At or above the floor: ${listed(enough)}.`,
+      suggestion: writeInstead(asked.range, floor.word),
+    });
+  });
+
+interface Floor {
+  readonly word: string;
+  readonly policy: string;
+  readonly strength: number;
+}
+
+function strongestFloor(
+  policies: readonly BlockIr[],
+  sandboxes: ReadonlyMap<string, number>,
+): Floor | undefined {
+  return policies
+    .flatMap(({ name, body }) => {
+      const word = valueIn(body, 'sandbox_floor', 'word')?.word;
+      const strength = sandboxes.get(word ?? '') ?? 0;
+      return word !== undefined && strength > 0 ? { word, policy: name, strength } : [];
+    })
+    .reduce<Floor | undefined>(
+      (best, each) => (best === undefined || each.strength > best.strength ? each : best),
+      undefined,
+    );
+}
+
+/** Those of the servers that roll this client out; before there is a rollout, every policy of the program. */
+function policiesOver(program: ProgramIr, client: BlockIr): readonly BlockIr[] {
+  const all = blocksOf(program, 'policy');
+  const named = blocksOf(program, 'deploy')
+    .filter(({ body }) => valueIn(body, 'client', 'reference')?.name === client.name)
+    .flatMap(({ body }) => {
+      const server = referencedBlock(program, body, 'server');
+      return (server && referencedBlock(program, server.body, 'trust')) ?? [];
+    });
+  return named.length === 0 ? all : named;
+}
+
+const checkImages: Rule = (program) =>
+  blocksOf(program, 'client').flatMap(({ body }) => {
+    const image = valueIn(body, 'image', 'digest');
+    if (image === undefined || /^sha256:[0-9a-f]{64}$/.test(image.digest)) return [];
+    const shown = image.digest.slice(0, 100);
+    const hex = /^sha256:([0-9a-fA-F]*)$/.exec(image.digest)?.[1];
+    if (hex === undefined) return imageByName(program, image, shown);
+    const where = at(program, image);
+    if (hex.length !== 64) {
+      const message = `expected "sha256:" and 64 hexadecimal digits, got ${hex.length} digits`;
+      return diagnostic('KW3014', message, where, { note: 'Copy the whole digest that the registry shows.' });
+    }
+    return diagnostic('KW3014', 'expected the digest in small letters, got capitals', where, {
+      suggestion: writeInstead(image.range, `"sha256:${hex.toLowerCase()}"`),
+    });
+  });
+
+function imageByName(
+  program: ProgramIr,
+  image: { readonly range: BlockIr['range'] },
+  shown: string,
+): Diagnostic {
+  const pinned = /@(sha256:[0-9a-f]{64})$/.exec(shown)?.[1];
+  const message = `expected an image by its digest, "sha256:" and 64 hexadecimal digits, got the name "${shown}"`;
+  return diagnostic('KW3013', message, at(program, image), {
+    note: 'A tag can be moved to other code after it was approved. Where it is fetched from goes into `registry`.',
+    suggestion: pinned === undefined ? undefined : writeInstead(image.range, `"${pinned}"`),
+  });
+}
+
+const checkServerTrust: Rule = (program) =>
+  blocksOf(program, 'deploy').flatMap(({ name, body }) => {
+    const server = referencedBlock(program, body, 'server');
+    if (server === undefined || server.body.open || attributeOf(server.body, 'trust') !== undefined)
+      return [];
+    const [policy] = blocksOf(program, 'policy');
+    const message = `deploy \`${name}\` expects a server with \`trust\`, got \`${server.name}\`, which names no policy`;
+    return diagnostic('KW3015', message, at(program, attributeOf(body, 'server')!.value!), {
+      note: 'Without a policy nobody could be refused.',
+      suggestion: policy && addTo(server.body, `trust ${policy.name}`),
+    });
+  });
+
+const checkIdentities: Rule = (program) =>
+  blocksOf(program, 'server').flatMap(({ body }) => {
+    const identity = valueIn(body, 'identity', 'uri');
+    if (identity === undefined) return [];
+    const where = at(program, identity);
+    if (isSpiffePattern(identity.uri)) {
+      const message = `expected the SPIFFE ID of one server, got the pattern \`${identity.uri.slice(0, 120)}\``;
+      return diagnostic('KW3017', message, where, {
+        note: 'A certificate proves one identity: write every segment out.',
+      });
+    }
+    const problem = spiffeIdProblem(identity.uri);
+    if (problem === undefined) return [];
+    return diagnostic(
+      'KW3016',
+      `expected a SPIFFE ID, got \`${identity.uri.slice(0, 120)}\`: ${problem}`,
+      where,
+      {
+        note: 'spiffe://<trust domain>/<path>, as in spiffe://kwam/acme/cl-7/az1/pod0/n0000/seed.',
+      },
+    );
+  });
+
+const checkGrantPatterns: Rule = (program) =>
+  grantsOf(program).flatMap((grant) => {
+    const where = { file: program.file, range: grant.nameRange };
+    const shown = grant.name.slice(0, 120);
+    const pattern = parseSpiffePattern(grant.name);
+    if (typeof pattern === 'string') {
+      return diagnostic('KW3019', `expected a SPIFFE pattern, got "${shown}": ${pattern}`, where, {
+        note: '`*` is one segment of the path or a run inside one, `**` any number of segments.',
+      });
+    }
+    if (isSpiffePattern(grant.name)) return [];
+    const suggestion = writeInstead(grant.nameRange, `"${grant.name.replace(/[^/]+\/([^/]+)$/, '*/$1')}"`);
+    return diagnostic('KW3018', `expected a SPIFFE pattern, got the ID "${shown}" of one machine`, where, {
+      note: 'A grant to one machine dies with it. Write `*` for the segments that vary.',
+      suggestion,
+    });
+  });
+
+const checkPoolPatterns: Rule = (program) =>
+  blocksOf(program, 'pool').flatMap(({ body }) => {
+    const select = valueIn(body, 'select', 'uri');
+    const pattern = select && parseSpiffePattern(select.uri);
+    if (select === undefined || typeof pattern !== 'string') return [];
+    return diagnostic(
+      'KW3019',
+      `expected a SPIFFE pattern, got \`${select.uri.slice(0, 120)}\`: ${pattern}`,
+      at(program, select),
+    );
+  });
+
+function grantsOf(program: ProgramIr): readonly AttributeIr[] {
+  return blocksOf(program, 'policy').flatMap(({ body }) => bodyOf(body, 'grants')?.attributes ?? []);
+}
+
+const checkCapabilities: Rule = (program) =>
+  grantsOf(program).flatMap(({ body }) =>
+    (body === undefined ? [] : itemsOf(body, 'caps', 'word'))
+      .filter(({ word }) => !(CAPABILITIES as readonly string[]).includes(word))
+      .map((written) =>
+        diagnostic('KW3020', `expected a capability, got \`${written.word}\``, at(program, written), {
+          note: `There are ${listed(CAPABILITIES)}.`,
+          suggestion: didYouMean(written.word, CAPABILITIES, written.range),
+        }),
+      ),
+  );
+
+const checkDiscoverScope: Rule = (program) =>
+  grantsOf(program).flatMap(({ body }) => {
+    const discover = body && itemsOf(body, 'caps', 'word').find(({ word }) => word === 'discover');
+    if (body === undefined || discover === undefined || body.open || attributeOf(body, 'discover_scope'))
+      return [];
+    const message = '`discover` expects a `discover_scope`, got none: nobody may look around everywhere';
+    return diagnostic('KW3021', message, at(program, discover), {
+      note: 'Name the networks that it may look at, such as discover_scope [10.40.0.0/16].',
+      suggestion: addTo(body, 'discover_scope […]'),
+    });
+  });
+
+const checkDualControl: Rule = (program) =>
+  grantsOf(program).flatMap(({ body }) => {
+    const destructive =
+      body && itemsOf(body, 'caps', 'word').find(({ word }) => DESTRUCTIVE_CAPABILITIES.includes(word));
+    if (body === undefined || destructive === undefined || body.open) return [];
+    const written = attributeOf(body, 'dual_control');
+    const value = valueIn(body, 'dual_control', 'boolean');
+    if (value?.value === true || (written !== undefined && !isComplete(written.value))) return [];
+    const got = value === undefined ? 'none' : '`dual_control false`';
+    const message = `\`${destructive.word}\` expects \`dual_control true\`, got ${got}: what destroys takes two people`;
+    return diagnostic('KW3022', message, at(program, value ?? destructive), {
+      note: `Destructive are ${listed(DESTRUCTIVE_CAPABILITIES)}.`,
+      suggestion: value === undefined ? addTo(body, 'dual_control true') : writeInstead(value.range, 'true'),
+    });
+  });
+
+const checkNetworks: Rule = (program) =>
+  grantsOf(program).flatMap(({ body }) =>
+    (body === undefined ? [] : itemsOf(body, 'discover_scope', 'cidr')).flatMap((network) => {
+      const written = `${network.address}/${network.prefixLength}`;
+      const { canonical, problem } = canonicalCidr(network.address, network.prefixLength);
+      if (canonical === written) return [];
+      if (canonical === undefined) {
+        return diagnostic(
+          'KW3023',
+          `expected a network, got \`${written}\`: ${problem}`,
+          at(program, network),
+        );
+      }
+      const message = `expected the network \`${canonical}\` in its canonical form, got \`${written}\``;
+      return diagnostic('KW3023', message, at(program, network), {
+        note: 'Two spellings of one network, or an address that looks like one, are how scopes grow unseen.',
+        suggestion: writeInstead(network.range, canonical),
+      });
+    }),
+  );
+
+const checkNegotiatorTask: Rule = (program) =>
+  negotiatorsOf(program).flatMap(({ body }) => {
+    const task = valueIn(body, 'task', 'text');
+    if (task === undefined || task.text === NEGOTIATOR_TASK) return [];
+    const message = `expected the task "${NEGOTIATOR_TASK}", got "${task.text.slice(0, 60)}"`;
+    return diagnostic('KW3024', message, at(program, task), {
+      note: 'The model re-ranks paths that were enumerated without it; it has no other task.',
+      suggestion: writeInstead(task.range, `"${NEGOTIATOR_TASK}"`),
+    });
+  });
+
+const checkNegotiatorFallback: Rule = (program) =>
+  negotiatorsOf(program).flatMap(({ body }) => {
+    const fallback = valueIn(body, 'fallback', 'word');
+    if (fallback === undefined || fallback.word === NEGOTIATOR_FALLBACK) return [];
+    const message = `expected the fallback \`${NEGOTIATOR_FALLBACK}\`, got \`${fallback.word.slice(0, 60)}\``;
+    return diagnostic('KW3025', message, at(program, fallback), {
+      note: 'The deterministic path is the primary one; the model is never on the critical path.',
+      suggestion: writeInstead(fallback.range, NEGOTIATOR_FALLBACK),
+    });
+  });
+
+const MODEL_LIMITS = { output_schema: '"kwam.ranking/v1"', max_tokens: '64', timeout: '50ms' } as const;
+
+const checkModelLimits: Rule = (program) =>
+  negotiatorsOf(program).flatMap(({ body }) => {
+    const model = attributeOf(body, 'model') ?? attributeOf(body, 'endpoint');
+    if (model === undefined || body.open) return [];
+    const missing = Object.keys(MODEL_LIMITS).filter((name) => attributeOf(body, name) === undefined);
+    if (missing.length === 0) return [];
+    const message = `\`${model.name}\` expects limits, got no ${missing.map((name) => `\`${name}\``).join(', no ')}`;
+    const lines = Object.entries(MODEL_LIMITS).filter(([name]) => missing.includes(name));
+    return diagnostic(
+      'KW3026',
+      message,
+      { file: program.file, range: model.nameRange },
+      {
+        note: 'An answer of any form, any length or at any time would be a way in.',
+        suggestion: addTo(body, lines.map(([name, value]) => `${name} ${value}`).join('\n')),
+      },
+    );
+  });
+
+function negotiatorsOf(program: ProgramIr): readonly { readonly body: BodyIr }[] {
+  return blocksOf(program, 'discovery').flatMap(({ body }) => {
+    const negotiator = bodyOf(body, 'negotiator');
+    return negotiator === undefined ? [] : { body: negotiator };
+  });
+}
+
+const checkLlm: Rule = (program) =>
+  blocksOf(program, 'server').flatMap(({ body }) => {
+    const llm = valueIn(body, 'llm', 'reference');
+    const discovery = referencedBlock(program, body, 'llm');
+    if (llm === undefined || discovery === undefined || discovery.body.open) return [];
+    if (attributeOf(discovery.body, 'negotiator') !== undefined) return [];
+    const message = `\`llm\` expects a discovery with a negotiator, got \`${llm.name}\`, which has none`;
+    return diagnostic('KW3027', message, at(program, llm), {
+      note: 'Give it one, or leave `llm` out: paths need no model.',
+    });
+  });
+
+export const TRUST_RULES: readonly Rule[] = [
+  checkSandboxWords,
+  checkSandboxFloor,
+  checkImages,
+  checkServerTrust,
+  checkIdentities,
+  checkGrantPatterns,
+  checkPoolPatterns,
+  checkCapabilities,
+  checkDiscoverScope,
+  checkDualControl,
+  checkNetworks,
+  checkNegotiatorTask,
+  checkNegotiatorFallback,
+  checkModelLimits,
+  checkLlm,
+];
+
+export function checkTrust(program: ProgramIr, context: CheckContext): readonly Diagnostic[] {
+  return TRUST_RULES.flatMap((rule) => rule(program, context));
+}
