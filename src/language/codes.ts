@@ -5,11 +5,23 @@
  */
 import type { CodePage } from './code-page.ts';
 import { NAME_CODES } from './codes-names.ts';
+import { PLACEMENT_CODES } from './codes-placement.ts';
+import { ROLLOUT_CODES } from './codes-rollout.ts';
 import { SYNTAX_CODES } from './codes-syntax.ts';
+import { TELEMETRY_CODES } from './codes-telemetry.ts';
+import { TRUST_CODES } from './codes-trust.ts';
 import { VALUE_CODES } from './codes-values.ts';
 import type { DiagnosticCode } from './diagnostic.ts';
 
-const GROUPS = [SYNTAX_CODES, NAME_CODES, VALUE_CODES];
+const GROUPS = [
+  SYNTAX_CODES,
+  NAME_CODES,
+  VALUE_CODES,
+  TRUST_CODES,
+  PLACEMENT_CODES,
+  ROLLOUT_CODES,
+  TELEMETRY_CODES,
+];
 
 export const CODES: ReadonlyMap<DiagnosticCode, CodePage> = new Map(
   GROUPS.flatMap((group) => Object.entries(group) as [DiagnosticCode, CodePage][]),
