@@ -1,0 +1,288 @@
+/** Each way in which a module is not what it should be, with its own fault; and that nothing is believed because of where it lies. */
+import { beforeEach, describe, expect, it } from 'vitest';
+import { lockText, readLock, updatedLock } from '../../src/language/lockfile.ts';
+import { type LoadOptions, ModuleGraph } from '../../src/language/modules-graph.ts';
+import { MODULE_CODES } from '../../src/language/modules-problem.ts';
+import { resolverFor } from '../../src/language/modules-resolver.ts';
+import { digestOfText, type KeyPair, keyPair, MemoryLibrary, signed, VERSION } from './modules-world.ts';
+
+const NAME = 'acme/domains';
+const text = (name: string, parent = 'az'): string =>
+  `${VERSION}\nmodule "${name}"\nexport domains d { az { } spine { within az } rack { within ${parent} } }\n`;
+
+let library: MemoryLibrary;
+let key: KeyPair;
+let stranger: KeyPair;
+let digest: string;
+
+beforeEach(async () => {
+  library = new MemoryLibrary();
+  key = await keyPair('acme', ['acme/']);
+  stranger = await keyPair('stranger', ['other/']);
+  library.keys.push(key.trusted);
+  digest = await library.putSigned(NAME, text(NAME), key.privateKey);
+});
+
+async function faultOf(name: string, pin: string | undefined, options: LoadOptions = {}): Promise<string> {
+  const outcome = await new ModuleGraph(library, options).load(name, pin);
+  return outcome.ok ? 'none' : outcome.problem.fault;
+}
+
+const importing = (name: string, imported: string, pin: string): string =>
+  `${VERSION}\nmodule "${name}"\nimport "${imported}" as it digest "${pin}"\nexport domains d { az { } }\n`;
+
+describe('a module', () => {
+  it('that is in order is taken', async () => {
+    expect(await faultOf(NAME, digest)).toBe('none');
+  });
+
+  it('without a digest is refused, and the message offers the digest', async () => {
+    const outcome = await new ModuleGraph(library).load(NAME, undefined);
+    expect(outcome).toMatchObject({
+      ok: false,
+      problem: { fault: 'importWithoutDigest', code: 'KW3101', digest },
+    });
+  });
+
+  it('with one domain set changed is not the one that was pinned', async () => {
+    library.put(NAME, text(NAME, 'spine'), library.files.get(NAME)!.envelope);
+    expect(await faultOf(NAME, digest)).toBe('digestMismatch');
+  });
+
+  it('with a changed domain set and the pin changed to match lacks a signature of it', async () => {
+    library.put(NAME, text(NAME, 'spine'), library.files.get(NAME)!.envelope);
+    expect(await faultOf(NAME, digestOfText(text(NAME, 'spine')))).toBe('changedAfterSigning');
+  });
+
+  it('to which an import was re-pointed is not the one that was pinned', async () => {
+    await library.putSigned('acme/others', text('acme/others', 'spine'), key.privateKey);
+    expect(await faultOf('acme/others', digest)).toBe('digestMismatch');
+  });
+
+  it('whose imported module changed is another one itself', async () => {
+    const outer = importing('acme/outer', NAME, digest);
+    library.put('acme/outer', outer);
+    const before = await new ModuleGraph(library).loadRoot('acme/outer');
+    expect(before).toMatchObject({ problem: { fault: 'signatureMissing' } });
+    const changed = await library.putSigned(NAME, text(NAME, 'spine'), key.privateKey);
+    expect(await faultOf('acme/outer', digest)).toBe('digestMismatch');
+    library.put('acme/outer', importing('acme/outer', NAME, changed));
+    expect(await faultOf('acme/outer', digest)).toBe('digestMismatch');
+  });
+
+  it('that nobody has is not found', async () => {
+    expect(await faultOf('acme/none', digest)).toBe('notFound');
+  });
+
+  it('that imports itself through another one is a circle', async () => {
+    library.put('acme/a', importing('acme/a', 'acme/b', digest));
+    library.put('acme/b', importing('acme/b', 'acme/a', digest));
+    const outcome = await new ModuleGraph(library).load('acme/a', digest);
+    expect(outcome).toMatchObject({
+      ok: false,
+      problem: { fault: 'cycle', message: expect.stringContaining('acme/a → acme/b → acme/a') },
+    });
+  });
+});
+
+describe('a signature', () => {
+  const withEnvelope = (envelope: Uint8Array | undefined): Promise<string> => {
+    library.put(NAME, text(NAME), envelope);
+    return faultOf(NAME, digest);
+  };
+  const edited = (
+    change: (envelope: { signatures: { sig: string; keyid: string }[]; payload: string }) => void,
+  ): Uint8Array => {
+    const envelope = JSON.parse(Buffer.from(library.files.get(NAME)!.envelope!).toString());
+    change(envelope);
+    return Buffer.from(JSON.stringify(envelope));
+  };
+
+  it('that is missing', async () => {
+    expect(await withEnvelope(undefined)).toBe('signatureMissing');
+  });
+
+  it('that was stripped from its envelope', async () => {
+    expect(await withEnvelope(edited((envelope) => envelope.signatures.splice(0)))).toBe('signatureStripped');
+  });
+
+  it('of another module', async () => {
+    await library.putSigned('acme/others', text('acme/others'), key.privateKey);
+    expect(await withEnvelope(library.files.get('acme/others')!.envelope)).toBe('signatureOfAnother');
+  });
+
+  it('by a key that nobody trusts, whatever keyid it claims', async () => {
+    expect(await withEnvelope(await signed(stranger.privateKey, { module: NAME, digest }))).toBe(
+      'untrustedKey',
+    );
+  });
+
+  it('by a key that is trusted for other modules', async () => {
+    library.keys.push(stranger.trusted);
+    expect(await withEnvelope(await signed(stranger.privateKey, { module: NAME, digest }))).toBe(
+      'untrustedKey',
+    );
+  });
+
+  it('whose payload was changed', async () => {
+    const payload = Buffer.from(
+      JSON.stringify({ digest, module: 'acme/x', schema: 'kwam.module/v1' }),
+    ).toString('base64');
+    expect(
+      await withEnvelope(
+        edited((envelope) => {
+          envelope.payload = payload;
+        }),
+      ),
+    ).toBe('untrustedKey');
+  });
+
+  it.each([
+    ['no envelope', Buffer.from('hello')],
+    ['an envelope of something else', Buffer.from('{"signatures":[{}]}')],
+    ['nothing', Buffer.alloc(0)],
+  ])('that is %s', async (_, envelope) => {
+    expect(await withEnvelope(envelope)).toBe('signatureUnreadable');
+  });
+
+  it('over a statement with something added', async () => {
+    expect(await withEnvelope(await signed(key.privateKey, { module: NAME, digest, also: 1 }))).toBe(
+      'signatureUnreadable',
+    );
+  });
+
+  it('beside one of a stranger still counts', async () => {
+    const other = JSON.parse(
+      Buffer.from(await signed(stranger.privateKey, { module: NAME, digest })).toString(),
+    );
+    expect(await withEnvelope(edited((envelope) => envelope.signatures.unshift(other.signatures[0])))).toBe(
+      'none',
+    );
+  });
+});
+
+describe('the cache', () => {
+  beforeEach(() => {
+    library.cache.set(digest, { ...library.files.get(NAME)!, file: 'cache/module.kwam', origin: 'cache' });
+  });
+  const edit = (changed: string): void => {
+    library.cache.set(digest, { ...library.cache.get(digest)!, text: changed });
+  };
+
+  it('keeps a program going whose module has a newer version', async () => {
+    await library.putSigned(NAME, text(NAME, 'spine'), key.privateKey);
+    expect(await faultOf(NAME, digest)).toBe('none');
+  });
+
+  it.each([
+    ['with another meaning', text(NAME, 'spine')],
+    ['with a syntax error', text(NAME).slice(0, -5)],
+    ['with another name', text('acme/other')],
+    ['cut short', ''],
+  ])('%s is refused as edited', async (_, changed) => {
+    library.files.clear();
+    expect(await faultOf(NAME, digest)).toBe('none');
+    edit(changed);
+    expect(await faultOf(NAME, digest)).toBe('cacheEdited');
+  });
+
+  it('is judged by its signature like anything else', async () => {
+    library.files.clear();
+    library.cache.set(digest, { ...library.cache.get(digest)!, envelope: undefined });
+    expect(await faultOf(NAME, digest)).toBe('signatureMissing');
+  });
+});
+
+describe('the lock', () => {
+  const entry = () => ({ module: NAME, digest, bytes: library.files.get(NAME)!.bytes });
+
+  it('that agrees says nothing', async () => {
+    expect(await faultOf(NAME, digest, { lock: [entry()] })).toBe('none');
+  });
+
+  it.each([
+    ['has other bytes', { bytes: `sha256:${'0'.repeat(64)}` }],
+    ['has another digest', { digest: `sha256:${'0'.repeat(64)}` }],
+    ['has another module', { module: 'acme/else' }],
+  ])('that %s disagrees', async (_, other) => {
+    expect(await faultOf(NAME, digest, { lock: [{ ...entry(), ...other }] })).toBe('lockDisagrees');
+  });
+
+  it('is one text for one content, and reads back', () => {
+    const entries = [entry(), { ...entry(), module: 'acme/a' }];
+    const written = lockText(entries);
+    expect(lockText([...entries].reverse())).toBe(written);
+    expect(written).not.toContain('\r');
+    expect(readLock('kwam.lock', written)).toEqual({ ok: true, value: [entries[1], entries[0]] });
+  });
+
+  it.each([
+    '',
+    'null',
+    '[]',
+    '{}',
+    '{"schema":"kwam.lock/v2","modules":[]}',
+    '{"schema":"kwam.lock/v1","modules":[{}]}',
+    '{"schema":"kwam.lock/v1","modules":[null]}',
+  ])('%j is no lock', (written) => {
+    expect(readLock('kwam.lock', written)).toMatchObject({ ok: false, problem: { fault: 'lockDisagrees' } });
+  });
+
+  it('with an entry twice is no lock', () => {
+    expect(readLock('kwam.lock', lockText([entry(), entry()])).ok).toBe(false);
+  });
+
+  it('drops what a freeze replaced and keeps what others need', () => {
+    const [old, kept, fresh] = ['1', '2', '3'].map((n) => ({
+      ...entry(),
+      digest: `sha256:${n.repeat(64)}`,
+    })) as [ReturnType<typeof entry>, ReturnType<typeof entry>, ReturnType<typeof entry>];
+    expect(updatedLock([old, kept], [old], [fresh])).toEqual([kept, fresh]);
+  });
+});
+
+it('every fault has a code of its own', () => {
+  expect(new Set(Object.values(MODULE_CODES)).size).toBe(Object.keys(MODULE_CODES).length);
+});
+
+describe('the resolver', () => {
+  const answer = async (line: string) => {
+    const graphs = { pinned: new ModuleGraph(library), present: new ModuleGraph(library) };
+    const program = `${VERSION}\n${line}\n`;
+    const resolver = await resolverFor('p.kwam', program, graphs);
+    const pin = /digest "(sha256:[0-9a-f]{64})"/.exec(line)?.[1];
+    return resolver.load({ module: NAME, digest: pin, from: 'p.kwam' });
+  };
+
+  it('gives the names of a good import', async () => {
+    const { loaded, problems } = await answer(`import "${NAME}" as m digest "${digest}"`);
+    expect(problems).toEqual([]);
+    expect(loaded?.digest).toBe(digest);
+    expect(loaded?.program.blocks.map((block) => [block.kind, block.name])).toEqual([['domains', 'd']]);
+  });
+
+  it.each([
+    ['no pin', `import "${NAME}" as m`, ['KW3101']],
+    ['a hole', `import "${NAME}" as m digest "sha256:1c0ffee…"`, []],
+    ['another hole', `import "${NAME}" as m digest …`, []],
+    ['a pin of the wrong length', `import "${NAME}" as m digest "sha256:1c0ffee"`, ['KW3102']],
+    ['a wrong pin', `import "${NAME}" as m digest "sha256:${'0'.repeat(64)}"`, ['KW3102']],
+  ])('with %s still knows the names', async (_, line, codes) => {
+    const { loaded, problems } = await answer(line);
+    expect(problems.map((each) => each.code)).toEqual(codes);
+    expect(loaded?.program.blocks).toHaveLength(1);
+  });
+
+  it('gives no names of a module that nobody vouches for', async () => {
+    library.put(NAME, text(NAME));
+    const { loaded, problems } = await answer(`import "${NAME}" as m digest "${digest}"`);
+    expect([loaded, problems.map((each) => each.code)]).toEqual([undefined, ['KW3104']]);
+  });
+
+  it('refuses a module with an attribute that does not exist', async () => {
+    const bad = `${VERSION}\nmodule "${NAME}"\nexport domains d { az { inside spine } }\n`;
+    const pin = await library.putSigned(NAME, bad, key.privateKey);
+    const { problems } = await answer(`import "${NAME}" as m digest "${pin}"`);
+    expect(problems[0]).toMatchObject({ code: 'KW3114', message: expect.stringContaining('inside') });
+  });
+});
