@@ -104,11 +104,12 @@ function defineSign(command: Command, shell: Shell): void {
       'after',
       `
 The signature covers the module's name and digest. Whoever uses the module needs the
-printed public key in a trust store.
+printed public key in a trust store. To make a key, outside of every repository:
+openssl genpkey -algorithm ed25519 -out ~/keys/acme.pem
 
 Examples:
-  openssl genpkey -algorithm ed25519 -out ~/keys/acme.pem
-  kwam-dp module sign acme/domains.kwam --key ~/keys/acme.pem`,
+  kwam-dp module sign acme/domains.kwam --key ~/keys/acme.pem
+  kwam-dp module sign acme/domains.kwam --key ~/keys/acme.pem --key-name acme-2026`,
     )
     .action(async (file: string, options: SignOptions) => {
       const { name, digest } = await unsignedModule(file, await openLibrary(placesOf(shell, options)));

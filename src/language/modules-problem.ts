@@ -21,7 +21,6 @@ export const MODULE_CODES = {
   notAModule: 'KW3114',
   importsBeyondStd: 'KW3115',
   signatureUnreadable: 'KW3116',
-  tableWrong: 'KW3117',
 } as const satisfies Readonly<Record<string, DiagnosticCode>>;
 
 export type ModuleFault = keyof typeof MODULE_CODES;

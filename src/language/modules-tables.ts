@@ -130,7 +130,7 @@ export function standardTables(modules: TableModules): Outcome<StandardTables> {
   } catch (error) {
     if (!(error instanceof TableFault)) throw error;
     return refused(
-      'tableWrong',
+      'notAModule',
       'std',
       `${error.message}; the standard tables come from std/hardware, std/interconnects and std/sandbox`,
     );
