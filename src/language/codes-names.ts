@@ -50,7 +50,7 @@ export const NAME_CODES: CodePages = {
   },
   KW2012: {
     title: 'Values that wait for each other',
-    why: 'A circle of `let` has no value.',
+    why: 'A `let` stands for what is written behind it. In a circle nothing is written anywhere, so there is no value to use.',
     failing: program('let a = ${b}\nlet b = ${a}'),
     passing: program('let a = ${b}\nlet b = 8x'),
   },

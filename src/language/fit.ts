@@ -257,7 +257,9 @@ function mismatchCode(value: NormalOf<'literal'>, type: ExpectedType): Diagnosti
 }
 
 /** The same value in the form that is due, where it is plain what was meant. */
-function remedyOf({ literal }: NormalOf<'literal'>, type: ExpectedType, written: string): string | undefined {
+function remedyOf(value: NormalOf<'literal'>, type: ExpectedType, written: string): string | undefined {
+  const { literal } = value;
+  if (type.kind === 'list' && suits(value, type.of)) return `[${written}]`;
   if (literal.kind === 'number' && type.kind === 'quantity') {
     if (type.dimension === 'count') return `${written}x`;
     if (type.dimension === 'ratio') return `${written}percent`;

@@ -98,7 +98,7 @@ export class Normalizer {
     }
     if (literal.kind !== 'text') return { kind: 'literal', literal, ...origin };
     const text = this.#fill(literal.parts, written);
-    if (typeof text !== 'string') return { kind: text, range: written.range };
+    if (text === undefined) return { kind: 'wrong', range: written.range };
     return { kind: 'literal', literal: { kind: 'text', parts: [{ kind: 'plain', text, at: 1 }] }, ...origin };
   }
 
@@ -132,25 +132,25 @@ export class Normalizer {
     return { title: `did you mean \`${nearest}\`?`, replacement: { range, text } };
   }
 
-  /** The text with its names filled in. */
-  #fill(parts: readonly TextPart[], written: WrittenAtom): string | 'wrong' {
+  /** The text with its names filled in; undefined when that is impossible, which has then been said. */
+  #fill(parts: readonly TextPart[], written: WrittenAtom): string | undefined {
     let text = '';
     for (const part of parts) {
       const piece = part.kind === 'plain' ? part.text : this.#fillPart(part, written);
-      if (piece === undefined) return 'wrong';
+      if (piece === undefined) return undefined;
       text += piece;
       if (text.length > interpolatedCharactersMax) return this.#refuseLength(written.range);
     }
     return text;
   }
 
-  #refuseLength(range: SourceRange): 'wrong' {
+  #refuseLength(range: SourceRange): undefined {
     this.#error(
       'KW1011',
       `expected a text of at most ${interpolatedCharactersMax} characters, got more`,
       range,
     );
-    return 'wrong';
+    return undefined;
   }
 
   #fillPart(part: TextPart, written: WrittenAtom): string | undefined {

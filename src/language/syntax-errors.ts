@@ -73,9 +73,14 @@ function ofParser(source: SourceText, error: ParserError): Diagnostic {
 const REPAIR_MESSAGES: Readonly<
   Record<Repair['what'], (text: string, repair: Repair) => [`KW${number}`, string]>
 > = {
-  'not-closed': (text, { closer }) => [
+  'not-closed': (text, { missing }) => [
     'KW1003',
-    `${shown(text)} is not closed: expected ${shown(closer ?? '')}`,
+    `${shown(text)} is not closed: expected ${shown(missing ?? '')}`,
+  ],
+  'not-opened': (text) => ['KW1002', `expected \`{\` after ${shown(text)}`],
+  incomplete: (text) => [
+    'KW1002',
+    `expected the rest of ${shown(text)}, got the next declaration or the end`,
   ],
   'closes-nothing': (text) => [
     'KW1004',
@@ -93,14 +98,14 @@ function ofRepair(source: SourceText, repair: Repair): Diagnostic {
   const range = source.range(repair.startOffset, repair.endOffset);
   const [code, message] = REPAIR_MESSAGES[repair.what](source.slice(range), repair);
   const where = { file: source.file, range };
-  if (repair.what === 'not-closed' && repair.insertedOffset !== undefined) {
+  if (repair.missing !== undefined && repair.insertedOffset !== undefined) {
     const at = source.range(repair.insertedOffset, repair.insertedOffset);
-    const title = `close it here with ${shown(repair.closer ?? '')}`;
+    const title = `add ${shown(repair.missing)} here`;
     return diagnostic(code, message, where, {
-      suggestion: { title, replacement: { range: at, text: ` ${repair.closer}` } },
+      suggestion: { title, replacement: { range: at, text: ` ${repair.missing}` } },
     });
   }
-  if (repair.what === 'too-deep') return diagnostic(code, message, where);
+  if (repair.what === 'too-deep' || repair.what === 'incomplete') return diagnostic(code, message, where);
   return diagnostic(code, message, where, {
     suggestion: { title: 'remove it', replacement: { range, text: '' } },
   });

@@ -3,6 +3,7 @@
  * the rest of the program.
  * In: the lexer's tokens. Out: the same tokens without stray closers, commas and equals signs, and with the closers that are
  * missing, as tokens of no width; and what was repaired, in order.
+ * A declaration that ends in the middle, before the next one begins, is left out; a block without its `{` gets one.
  * A list whose items are not separated at the end of a line is not closed there.
  * A block cannot stand inside another one, so `guard NAME {` within a block proves that the block before it was not closed.
  * Does not judge anything else: that is the parser's.
@@ -15,11 +16,18 @@ type Token = LexerResult['tokens'][number];
 type TokenTypes = Lexer['definition'];
 
 export interface Repair {
-  readonly what: 'not-closed' | 'closes-nothing' | 'comma' | 'equals' | 'too-deep';
+  readonly what:
+    | 'not-closed'
+    | 'not-opened'
+    | 'closes-nothing'
+    | 'comma'
+    | 'equals'
+    | 'incomplete'
+    | 'too-deep';
   readonly startOffset: number;
   readonly endOffset: number;
-  /** For `not-closed`: the missing closer and the offset where it was put. */
-  readonly closer?: string;
+  /** For `not-closed` and `not-opened`: what is missing, and the offset where it was put. */
+  readonly missing?: string;
   readonly insertedOffset?: number;
 }
 
@@ -30,6 +38,10 @@ export interface RepairedTokens {
 
 const CLOSER: Readonly<Record<string, string>> = { '{': '}', '[': ']', '(': ')' };
 const CLOSERS = new Set(Object.values(CLOSER));
+/** After these a declaration is not over. */
+const UNFINISHED = new Set(['apiVersion', 'module', 'import', 'as', 'digest', 'use', 'let', '=', 'export']);
+/** Ordinary words outside of an import. */
+const IMPORT_WORDS = new Set(['as', 'digest']);
 const DECLARATIONS = new Set(['apiVersion', 'module', 'import', 'use', 'let', 'export']);
 
 const endOf = (token: Token): number => (token.endOffset ?? token.startOffset) + 1;
@@ -38,6 +50,7 @@ class Repairer {
   readonly out: Token[] = [];
   readonly repairs: Repair[] = [];
   readonly #open: Token[] = [];
+  #declarationStart = 0;
   readonly #types: TokenTypes;
   readonly #tokens: readonly Token[];
 
@@ -48,11 +61,12 @@ class Repairer {
 
   run(): RepairedTokens {
     for (let at = 0; at < this.#tokens.length; at++) {
-      if (this.#open.length > 0 && this.#beginsDeclaration(at)) this.#closeDownTo(0);
+      if (this.#beginsDeclaration(at)) this.#endDeclaration(at);
       else if (this.#leavesList(at)) this.#closeDownTo(this.#open.length - 1);
       if (!this.#take(this.#tokens[at]!, at)) return { tokens: [], repairs: this.repairs };
+      if (this.#lacksOpener(at)) this.#openBlock(at);
     }
-    this.#closeDownTo(0);
+    this.#endDeclaration(this.#tokens.length);
     return { tokens: this.out, repairs: this.repairs };
   }
 
@@ -97,10 +111,52 @@ class Repairer {
   #beginsDeclaration(at: number): boolean {
     const token = this.#tokens[at]!;
     if (DECLARATIONS.has(token.image)) {
-      return at === 0 || (this.#tokens[at - 1]!.endLine ?? 0) < (token.startLine ?? 0);
+      return this.#open.length === 0 || (this.#tokens[at - 1]!.endLine ?? 0) < (token.startLine ?? 0);
     }
     if (!BLOCKS.has(token.image)) return false;
     return this.#tokens[at + 1]?.tokenType.name === 'WORD' && this.#tokens[at + 2]?.image === '{';
+  }
+
+  /** At the next declaration, or at the end. */
+  #endDeclaration(at: number): void {
+    this.#closeDownTo(0);
+    const last = this.out.at(-1);
+    const before = this.#tokens[at - 1];
+    const first = this.out[this.#declarationStart];
+    const isWord = IMPORT_WORDS.has(last?.image ?? '') && first?.image !== 'import';
+    if (last === undefined || last !== before || !UNFINISHED.has(last.image) || isWord) {
+      this.#declarationStart = this.out.length;
+      return;
+    }
+    if (last.image === 'export' && BLOCKS.has(this.#tokens[at]?.image ?? '')) return;
+    const startOffset = first?.startOffset ?? last.startOffset;
+    this.repairs.push({ what: 'incomplete', startOffset, endOffset: endOf(last) });
+    this.out.length = Math.min(this.#declarationStart, this.out.length);
+  }
+
+  /** `guard NAME` alone at the beginning of a line, outside of everything. */
+  #lacksOpener(at: number): boolean {
+    const kind = this.#tokens[at - 1];
+    if (this.#open.length > 0 || kind === undefined || !BLOCKS.has(kind.image)) return false;
+    if (this.#tokens[at]!.tokenType.name !== 'WORD' || this.#tokens[at + 1]?.image === '{') return false;
+    const before = this.#tokens[at - 2];
+    return before === undefined || (before.endLine ?? 0) < (kind.startLine ?? 0);
+  }
+
+  #openBlock(at: number): void {
+    const name = this.#tokens[at]!;
+    const insertedOffset = endOf(name);
+    const opener = this.#virtual('{', insertedOffset);
+    this.out.push(opener);
+    this.#open.push({ ...opener, image: '{' });
+    const startOffset = this.#tokens[at - 1]!.startOffset;
+    this.repairs.push({
+      what: 'not-opened',
+      startOffset,
+      endOffset: insertedOffset,
+      missing: '{',
+      insertedOffset,
+    });
   }
 
   /** Two values in a row, the second one on a new line: the next attribute has begun. */
@@ -108,8 +164,8 @@ class Repairer {
     const token = this.#tokens[at]!;
     const before = this.#tokens[at - 1];
     if (this.#open.at(-1)?.image !== '[' || before === undefined) return false;
-    if (token.image === ',' || CLOSERS.has(token.image) || before.image === ',' || before.image === '[')
-      return false;
+    const goesOn = [',', '('].includes(token.image) || CLOSERS.has(token.image);
+    if (goesOn || before.image === ',' || before.image === '[') return false;
     return (before.endLine ?? 0) < (token.startLine ?? 0);
   }
 
@@ -123,7 +179,7 @@ class Repairer {
         what: 'not-closed',
         startOffset: opener.startOffset,
         endOffset: endOf(opener),
-        closer,
+        missing: closer,
         insertedOffset,
       });
     }

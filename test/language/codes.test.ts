@@ -1,0 +1,27 @@
+/**
+ * Every code has a page whose failing example gives that code and whose passing example gives no error.
+ */
+import { describe, expect, test } from 'vitest';
+import { CODES } from '../../src/language/codes.ts';
+import { DIGEST_PLACEHOLDER, exampleDiagnostics } from './examples.ts';
+
+describe.each([...CODES])('%s', (code, page) => {
+  test('the failing example gives the code', () => {
+    expect(exampleDiagnostics(page.failing, false).map((each) => each.code)).toContain(code);
+  });
+
+  test('the passing example gives no error', () => {
+    const errors = exampleDiagnostics(page.passing, true).filter((each) => each.severity === 'error');
+    expect(errors.map((each) => `${each.code} ${each.message}`)).toEqual([]);
+  });
+
+  test('the page is written', () => {
+    expect(page.title.length).toBeGreaterThan(10);
+    expect(page.why.length).toBeGreaterThan(40);
+    expect(page.passing).not.toBe(page.failing);
+  });
+});
+
+test('a canary: the placeholder of digests is used, so that its replacement is tested', () => {
+  expect([...CODES.values()].some((page) => page.passing.includes(DIGEST_PLACEHOLDER))).toBe(true);
+});

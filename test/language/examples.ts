@@ -1,0 +1,53 @@
+/**
+ * Compiles the examples of explain pages, with every rule and the memory modules. What an example may count on beside its text:
+ * the standard tables; an own set of domains; a token for `fleet.h100_*`; an inventory with the pool `small` of two nodes, where it names one.
+ */
+import type { CheckContext } from '../../src/language/check-context.ts';
+import { compile } from '../../src/language/compile.ts';
+import type { Diagnostic } from '../../src/language/diagnostic.ts';
+import type { Inventory, InventoryNode } from '../../src/language/inventory.ts';
+import { memoryModules } from '../../src/language/module-resolver.ts';
+import { faultdomains, front } from './front.ts';
+import { TABLES } from './standard-tables.ts';
+
+export const DIGEST_PLACEHOLDER = 'sha256:DIGEST';
+const DIGEST = `sha256:${'0'.repeat(64)}`;
+
+const OWN_DOMAINS = 'apiVersion "kwam.dev/v0.2"\nmodule "acme/domains"\nexport domains site { room { } }\n';
+
+const SMALL: Inventory = {
+  schema: 'kwam.inventory/v1',
+  pools: new Map([['small', ['n1', 'n2'].map(node)]]),
+};
+
+function node(name: string): InventoryNode {
+  const labels = { rack: name, pdu: name, spine: 's1', az: 'az1' };
+  return {
+    name,
+    spiffe: `spiffe://kwam/acme/${name}/node`,
+    address: `${name}.internal:7400`,
+    labels,
+    weight: 1,
+  };
+}
+
+function contextOf(text: string): CheckContext {
+  const consentResource = () => 'fleet.h100_*';
+  return { tables: TABLES, consentResource, ...(text.includes('to smal') ? { inventory: SMALL } : {}) };
+}
+
+function modules() {
+  const own = { program: front(OWN_DOMAINS, memoryModules({}), 'acme/domains.kwam').program, digest: DIGEST };
+  const others = memoryModules({ 'acme/domains': own });
+  const standard = faultdomains();
+  return {
+    load: (request: Parameters<typeof standard.load>[0]) =>
+      (request.module === 'acme/domains' ? others : standard).load(request),
+  };
+}
+
+export function exampleDiagnostics(text: string, allowHoles: boolean): readonly Diagnostic[] {
+  const pinned = text.replaceAll(DIGEST_PLACEHOLDER, DIGEST);
+  return compile('example.kwam', pinned, { modules: modules(), context: contextOf(text), allowHoles })
+    .diagnostics;
+}

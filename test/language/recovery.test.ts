@@ -1,0 +1,84 @@
+/**
+ * One mistake does not hide the rest, and hostile sizes are refused quickly.
+ */
+import { expect, test } from 'vitest';
+import { parse } from '../../src/language/parse.ts';
+import { codesOf, front, versioned } from './front.ts';
+
+const before = 'metric first { observe x target 0 window 30d }';
+const after = 'metric last { observe x target 0 window 30 }';
+
+test.each([
+  'metric m {',
+  'metric m { observe',
+  'metric m { observe [a, b',
+  'metric m { observe x target 0 window 30d } }',
+  'metric m observe x target 0 window 30d }',
+  'metric { observe x target 0 window 30d }',
+  'metric m { observe "x target 0 window 30d }',
+  'metric m { observe = x, target = 0; window: 30d }',
+  'metric m { { { observe x target 0 window 30d',
+  'metric m { observe rs( target 0 window 30d }',
+  'metric m { observe ${x target 0 window 30d }',
+  'metric m { observe <x target 0 window 30d }',
+  'let x =',
+  'let = 5',
+  'import "x" as',
+  'use',
+  '} ] )',
+  '] } (',
+  '@ % & 5 6 7',
+  'metric m [ observe x ]',
+])('the blocks around `%s` are still checked', (broken) => {
+  const { program, diagnostics } = front(versioned(`${before}\n${broken}\n${after}`));
+  const names = program.blocks.map((block) => block.name);
+  expect(names).toContain('first');
+  expect(names).toContain('last');
+  expect(diagnostics.some((each) => each.code === 'KW2004' && each.range.start.line === 4)).toBe(true);
+  expect(diagnostics.some((each) => each.code.startsWith('KW10') && each.range.start.line === 3)).toBe(true);
+});
+
+test('a damaged block is not said to lack what the damage may have hidden', () => {
+  expect(codesOf(front(versioned('metric m { observe x ; }')))).not.toContain('KW2010');
+});
+
+test.each([
+  ['deep lists', `let x = ${'['.repeat(50_000)}`, 'KW1009'],
+  ['blocks in blocks', 'profile b { '.repeat(20_000), 'KW1003'],
+  ['deep bodies', `a b { ${'c { '.repeat(50_000)}`, 'KW1009'],
+  ['deep calls', `let x = ${'a('.repeat(50_000)}`, 'KW1009'],
+  ['a huge number', `let x = ${'9'.repeat(1_000_000)}`, 'KW1011'],
+  ['a huge string', `let x = "${'s'.repeat(1_000_000)}"`, 'KW1011'],
+  ['a huge file', ' '.repeat(100_000_000), 'KW1010'],
+  ['too many tokens', '= '.repeat(300_000), 'KW1010'],
+  ['many errors', '= ; '.repeat(60_000), 'KW1006'],
+])('%s: a clear error', (_, text, code) => {
+  expect(codesOf(front(versioned(text)))).toContain(code);
+});
+
+test('lets that double a text end at the bound, also when the text is empty', () => {
+  const doubling = (first: string) =>
+    Array.from({ length: 60 }, (_, at) => `let a${at + 1} = "\${a${at}}\${a${at}}"`)
+      .join('\n')
+      .replace(/^/, `let a0 = "${first}"\n`);
+  expect(codesOf(front(versioned(doubling('x'))))).toEqual(['KW1011']);
+  expect(codesOf(front(versioned(doubling(''))))).toEqual([]);
+});
+
+test('a long chain of lets needs no stack', () => {
+  const chain = Array.from({ length: 20_000 }, (_, at) => `let a${at} = \${a${at + 1}}`).join('\n');
+  expect(
+    codesOf(front(versioned(`${chain}\nlet a20000 = 10m\nmetric m { observe x target 0 window \${a0} }`))),
+  ).toEqual([]);
+});
+
+test('positions are 1-based, in UTF-16 units, whatever ends the lines', () => {
+  const { diagnostics } = parse('f', 'let a = 1\r\nlet 😀b = 1\rlet c = ;\n');
+  expect(
+    diagnostics.map(({ code, range }) => [code, range.start.line, range.start.column, range.end.column]),
+  ).toEqual([
+    ['KW1001', 2, 5, 7],
+    ['KW1002', 3, 1, 8],
+    ['KW1001', 3, 9, 10],
+  ]);
+});
