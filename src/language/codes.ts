@@ -1,9 +1,10 @@
 /**
  * Every diagnostic code with its page. A code never changes its meaning and is never used again for another one.
- * 10xx syntax, 19xx holes, 20xx names, units and types, 30xx trust (3001–3009 secrets), 40xx placement and durability,
+ * 10xx syntax, 19xx holes, 20xx names, units and types, 30xx trust (3001–3009 secrets, 31xx modules), 40xx placement and durability,
  * 50xx rollout, 60xx telemetry. Each group is a file; the tests compile every example.
  */
 import type { CodePage } from './code-page.ts';
+import { MODULE_PAGES } from './codes-modules.ts';
 import { NAME_CODES } from './codes-names.ts';
 import { PLACEMENT_CODES } from './codes-placement.ts';
 import { ROLLOUT_CODES } from './codes-rollout.ts';
@@ -18,6 +19,7 @@ const GROUPS = [
   NAME_CODES,
   VALUE_CODES,
   TRUST_CODES,
+  MODULE_PAGES,
   PLACEMENT_CODES,
   ROLLOUT_CODES,
   TELEMETRY_CODES,

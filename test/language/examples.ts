@@ -8,6 +8,7 @@ import type { Diagnostic } from '../../src/language/diagnostic.ts';
 import type { Inventory, InventoryNode } from '../../src/language/inventory.ts';
 import { memoryModules } from '../../src/language/module-resolver.ts';
 import { faultdomains, front } from './front.ts';
+import { exampleModules, isExampleModule } from './modules-examples.ts';
 import { TABLES } from './standard-tables.ts';
 
 export const DIGEST_PLACEHOLDER = 'sha256:DIGEST';
@@ -42,7 +43,9 @@ function modules() {
   const standard = faultdomains();
   return {
     load: (request: Parameters<typeof standard.load>[0]) =>
-      (request.module === 'acme/domains' ? others : standard).load(request),
+      isExampleModule(request.module)
+        ? exampleModules.load(request)
+        : (request.module === 'acme/domains' ? others : standard).load(request),
   };
 }
 
