@@ -133,7 +133,7 @@ export const syntaxErrorsMax = 100;
 /** A SPIFFE or resource pattern; as long as the longest SPIFFE ID. */
 export const globCharactersMax = 2048;
 /** Pairs of states that a comparison of patterns looks at before it says "not shown". Usual patterns need fewer than a hundred. */
-export const globSearchStatesMax = 50_000;
+export const globSearchStatesMax = 20_000;
 /** An inventory file: 10,000 nodes take about 3 MiB. */
 export const inventoryNodesMax = 100_000;
 

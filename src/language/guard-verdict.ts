@@ -35,7 +35,10 @@ export interface GuardVerdict {
   readonly guard: BlockIr;
   readonly replicate: BlockIr;
   readonly declared: QuantityIr;
+  /** The claim follows from the rates, and every copy finds a node. */
   readonly accepted: boolean;
+  /** The claim follows from the rates. */
+  readonly supported: boolean;
   /** Undefined when the inputs make no sense together; `problems` says why. */
   readonly result: Durability | undefined;
   readonly input: DurabilityInput;
@@ -72,6 +75,7 @@ function verdictOf(program: ProgramIr, context: CheckContext, guard: BlockIr): G
       replicate,
       declared,
       accepted: false,
+      supported: false,
       result: undefined,
       input: first,
       problems,
@@ -86,6 +90,7 @@ function verdictOf(program: ProgramIr, context: CheckContext, guard: BlockIr): G
     replicate,
     declared,
     accepted: supported && placeable,
+    supported,
     result,
     input,
     problems,

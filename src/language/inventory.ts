@@ -58,7 +58,7 @@ class InventoryReader {
 
   read(value: unknown): InventoryResult {
     const root = this.#object('$', value, ['schema', 'pools'], []);
-    if (root !== undefined && root['schema'] !== INVENTORY_SCHEMA) {
+    if (root?.['schema'] !== undefined && root['schema'] !== INVENTORY_SCHEMA) {
       this.#refuse('$.schema', `"${INVENTORY_SCHEMA}"`, root['schema']);
     }
     const pools = root && this.#map('$.pools', root['pools']);

@@ -12,7 +12,7 @@ import type { CheckContext, Link, Rule, StandardTables } from './check-context.t
 import { type Diagnostic, diagnostic } from './diagnostic.ts';
 import { coveredBy, type GuardVerdict, guardVerdicts } from './guard-verdict.ts';
 import type { BlockIr, ProgramIr, QuantityIr } from './ir.ts';
-import { addTo, at, listed, writeInstead } from './suggestions.ts';
+import { addTo, appendTo, at, listed, writeInstead } from './suggestions.ts';
 
 const checkCovered: Rule = (program) =>
   blocksOf(program, 'guard').flatMap((guard) => {
@@ -73,6 +73,7 @@ const checkUnlistedRows: Rule = (program) =>
           {
             severity: 'warning',
             note: `All copies may lie in one ${name}; its losses are counted that way. List it, or place so on purpose.`,
+            suggestion: appendTo(list, name),
           },
         ),
       );

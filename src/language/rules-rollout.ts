@@ -8,9 +8,9 @@ import { blocksOf, bodyOf, isComplete, itemsOf, valueIn } from './access.ts';
 import type { CheckContext, Rule } from './check-context.ts';
 import { type Diagnostic, diagnostic } from './diagnostic.ts';
 import { globIncludes, parseGlob } from './glob-inclusion.ts';
-import type { NumberIr, ProgramIr, QuantityIr, WordIr } from './ir.ts';
+import type { ListIr, NumberIr, ProgramIr, QuantityIr, WordIr } from './ir.ts';
 import type { Rational } from './quantity.ts';
-import { at, writeInstead } from './suggestions.ts';
+import { appendTo, at, writeInstead } from './suggestions.ts';
 
 const portMax = 65_535;
 
@@ -69,24 +69,16 @@ const checkWaves: Rule = (program) =>
         note: 'Waves grow strictly, up to 100percent.',
       });
     });
-    return [...backwards, ...lastWave(program, list.range, waves)];
+    return [...backwards, ...lastWave(program, list, waves)];
   });
 
-function lastWave(
-  program: ProgramIr,
-  range: WordIr['range'],
-  waves: readonly QuantityIr[],
-): readonly Diagnostic[] {
+function lastWave(program: ProgramIr, list: ListIr, waves: readonly QuantityIr[]): readonly Diagnostic[] {
   const last = waves.at(-1);
   if (last === undefined || !isLess(last.exact, { numerator: 1n, denominator: 1n })) return [];
-  const end = { ...range.end, offset: range.end.offset - 1, column: range.end.column - 1 };
   const message = `expected the last wave to be 100percent, got ${last.written}: the rest would never get the new code`;
   return [
     diagnostic('KW5001', message, at(program, last), {
-      suggestion: {
-        title: 'add `100percent`',
-        replacement: { range: { start: end, end }, text: ', 100percent' },
-      },
+      suggestion: appendTo(list, '100percent'),
     }),
   ];
 }

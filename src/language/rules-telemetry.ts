@@ -10,7 +10,7 @@ import type { CheckContext, Rule, StandardTables } from './check-context.ts';
 import { COUNTERS } from './counters.ts';
 import { type Diagnostic, diagnostic } from './diagnostic.ts';
 import type { ProgramIr, WordIr } from './ir.ts';
-import { at, didYouMean, listed, writeInstead } from './suggestions.ts';
+import { appendTo, at, didYouMean, listed, writeInstead } from './suggestions.ts';
 
 /** Signals of the collective library come from the training job itself, not from a device. */
 const HOOKLESS = 'nccl';
@@ -107,15 +107,10 @@ const checkSignalHooks: Rule = (program) => {
   return clientSignals(program).flatMap((written) => {
     const hook = hookOf(written.word);
     if (hook === HOOKLESS || offered.has(hook)) return [];
-    const list = lists[0]!;
-    const end = { ...list.range.end, offset: list.range.end.offset - 1, column: list.range.end.column - 1 };
     const message = `\`${written.word}\` expects the hook \`${hook}\`, got a profile with ${listed(offered)}`;
     return diagnostic('KW6005', message, at(program, written), {
       note: 'A signal that no device answers would look like health.',
-      suggestion: {
-        title: `add \`${hook}\` to the profile`,
-        replacement: { range: { start: end, end }, text: `, ${hook}` },
-      },
+      suggestion: appendTo(lists[0]!, hook),
     });
   });
 };

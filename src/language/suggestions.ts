@@ -2,7 +2,7 @@
  * The changes that rules offer: one place of the text, replaced or filled.
  */
 import type { Suggestion } from './diagnostic.ts';
-import type { BodyIr, ProgramIr } from './ir.ts';
+import type { BodyIr, ListIr, ProgramIr } from './ir.ts';
 import { nearestName } from './nearest-name.ts';
 import type { SourceRange } from './source.ts';
 
@@ -18,6 +18,13 @@ export function addTo(body: BodyIr, text: string): Suggestion {
     title: `add \`${text}\``,
     replacement: { range: { start: brace, end: brace }, text: `${text}\n` },
   };
+}
+
+/** One item more, behind the last one where that is written; undefined for an empty list and for one that came through a `let`. */
+export function appendTo(list: ListIr, text: string): Suggestion | undefined {
+  const end = list.items.at(-1)?.range.end;
+  if (end === undefined || end.offset === list.range.end.offset) return undefined;
+  return { title: `add \`${text}\``, replacement: { range: { start: end, end }, text: `, ${text}` } };
 }
 
 /** The known name that was probably meant, in quotes where the language wants them. */
