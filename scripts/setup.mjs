@@ -67,12 +67,24 @@ function buildKernels() {
 
 /** The parser's tables and the types of its tree. The grammar is the source; what is made of it is not kept in the repository. */
 function generateLanguage() {
-  const hash = hashOf(['src/language/kwam.langium', 'langium-config.json', 'package-lock.json']);
+  const hash = hashOf([
+    'src/language/kwam.langium',
+    'langium-config.json',
+    'scripts/generate-language.mjs',
+    'package-lock.json',
+  ]);
   const out = 'src/language/generated';
-  const stamp = `${out}/.setup-hash`;
-  const made = ['ast.ts', 'grammar.ts', 'module.ts'];
-  if (isCurrent(stamp, hash) && made.every((name) => existsSync(join(root, out, name)))) return;
-  run('generating the parser', 'langium', ['generate']);
+  const stamp = 'build/.language-hash';
+  const made = [
+    `${out}/ast.ts`,
+    `${out}/grammar.ts`,
+    `${out}/module.ts`,
+    'build/langium.mjs',
+    'build/langium.d.mts',
+  ];
+  if (isCurrent(stamp, hash) && made.every((name) => existsSync(join(root, name)))) return;
+  mkdirSync(join(root, 'build'), { recursive: true });
+  run('generating the parser', 'node', [join(root, 'scripts/generate-language.mjs')]);
   writeFileSync(join(root, stamp), hash);
 }
 

@@ -2,19 +2,17 @@
  * The parser: Langium's, with a lexer that balances brackets first.
  * In: a program's text. Out: a syntax tree, the comments, and what went wrong; never an exception for any text.
  * The services are made on first use, because that costs more than parsing an ordinary program.
+ * Langium comes as one file, build/langium.mjs (scripts/generate-language.mjs): its modules take longer to load than a program to check.
  * Texts beyond the limits are not lexed at all; size-limits.ts decides that before.
  */
+import type { LangiumCoreServices, LangiumParser, LexerResult, ParseResult } from 'langium';
 import {
   createDefaultCoreModule,
   createDefaultSharedCoreModule,
   DefaultLexer,
   EmptyFileSystem,
   inject,
-  type LangiumCoreServices,
-  type LangiumParser,
-  type LexerResult,
-  type ParseResult,
-} from 'langium';
+} from '../../build/langium.mjs';
 import { KwamGeneratedModule, KwamGeneratedSharedModule } from './generated/module.ts';
 import { type Repair, repairTokens } from './token-repair.ts';
 
