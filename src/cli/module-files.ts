@@ -132,23 +132,26 @@ export class FileLibrary implements ModuleLibrary {
   keep({ digest, copy }: VerifiedModule): void {
     if (copy.origin === 'cache') return;
     const path = this.#cachePath(digest);
-    fs.mkdirSync(dirname(path), { recursive: true });
     if (copy.envelope !== undefined) replaceFile(`${path}.sig`, copy.envelope);
     replaceFile(path, copy.text);
   }
 }
 
+/** Beside its place, then renamed: a reader sees the old file or the new one. A link stays a link, and a mode stays. */
 export function replaceFile(path: string, content: string | Uint8Array): void {
   const aside = `${path}.${process.pid}.new`;
   try {
+    const old = fs.statSync(path, { throwIfNoEntry: false });
+    fs.mkdirSync(dirname(path), { recursive: true });
     fs.writeFileSync(aside, content);
-    fs.renameSync(aside, path);
+    if (old !== undefined) fs.chmodSync(aside, old.mode & 0o777);
+    fs.renameSync(aside, old === undefined ? path : fs.realpathSync(path));
   } catch (cause) {
     fs.rmSync(aside, { force: true });
     const errno = (cause as NodeJS.ErrnoException).code ?? 'unknown';
     throw new KwamError(
       errno === 'ENOSPC' ? 'DISK_FULL' : 'ENVIRONMENT',
-      `expected to write ${path}, got ${errno}`,
+      `expected to write ${path}, got ${errno}; make the place writable`,
       { cause, context: { path, errno } },
     );
   }

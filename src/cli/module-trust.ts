@@ -64,13 +64,22 @@ export async function readTrust(path: string): Promise<readonly ModuleKey[]> {
       { context: { path } },
     );
   }
-  return Promise.all(
-    value.keys.map(async ({ name, modules, publicKey }) => ({
-      name,
-      modules,
-      key: await importPublicKey(publicKey),
-    })),
-  );
+  return Promise.all(value.keys.map((row) => trustedKey(path, row)));
+}
+
+async function trustedKey(
+  path: string,
+  { name, modules, publicKey }: { name: string; modules: string[]; publicKey: string },
+): Promise<ModuleKey> {
+  try {
+    return { name, modules, key: await importPublicKey(publicKey) };
+  } catch (cause) {
+    if (!(cause instanceof KwamError)) throw cause;
+    throw new KwamError('ENVIRONMENT', `${path}, key "${name}": ${cause.message}`, {
+      cause,
+      context: { path },
+    });
+  }
 }
 
 export function textOf(path: string, what: string): string {

@@ -23,8 +23,19 @@ function withoutTables(module: VerifiedModule) {
   return { ...parsed, program: { items } };
 }
 
+/** Each module once, however many others import it. */
+const compiled = new WeakMap<VerifiedModule, Outcome<LoadedModule>>();
+
 /** The module compiled: names, types and units are checked as in a program. */
 export function compiledModule(module: VerifiedModule): Outcome<LoadedModule> {
+  const known = compiled.get(module);
+  if (known !== undefined) return known;
+  const fresh = compile(module);
+  compiled.set(module, fresh);
+  return fresh;
+}
+
+function compile(module: VerifiedModule): Outcome<LoadedModule> {
   const within: ModuleResolver = { load: (request) => answerFrom(module, request.module) };
   const { program, diagnostics } = resolve(withoutTables(module), within);
   const error = diagnostics.find((each) => each.severity === 'error');

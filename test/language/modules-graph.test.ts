@@ -1,6 +1,8 @@
 /** Each way in which a module is not what it should be, with its own fault; and that nothing is believed because of where it lies. */
 import { beforeEach, describe, expect, it } from 'vitest';
+import { digestOf } from '../../src/cli/module-files.ts';
 import { lockText, readLock, updatedLock } from '../../src/language/lockfile.ts';
+import { meaningOf, readModule } from '../../src/language/modules.ts';
 import { type LoadOptions, ModuleGraph } from '../../src/language/modules-graph.ts';
 import { MODULE_CODES } from '../../src/language/modules-problem.ts';
 import { resolverFor } from '../../src/language/modules-resolver.ts';
@@ -83,6 +85,79 @@ describe('a module', () => {
       problem: { fault: 'cycle', message: expect.stringContaining('acme/a → acme/b → acme/a') },
     });
   });
+});
+
+describe('the digest of a module with imports', () => {
+  const other = `sha256:${'e'.repeat(64)}`;
+  const of = (lines: string, imports: Readonly<Record<string, string>>): string => {
+    const read = readModule('m.kwam', `${VERSION}\nmodule "acme/m"\n${lines}`);
+    const meaning = read.ok ? meaningOf(read.value, new Map(Object.entries(imports)), digestOf) : read;
+    if (!meaning.ok) throw new Error(meaning.problem.message);
+    return meaning.value.digest;
+  };
+  const lines = (alias: string, used = 'd'): string =>
+    `import "acme/domains" as ${alias} digest "${digest}"\nuse ${alias}.${used}\nexport domains e { az { within ${alias}.d.az } }`;
+
+  it('does not know aliases', () => {
+    expect(of(lines('a'), { a: digest })).toBe(of(lines('b'), { b: digest }));
+  });
+
+  it('follows what is behind them, and what is used of it', () => {
+    const before = of(lines('a'), { a: digest });
+    expect(of(lines('a'), { a: other })).not.toBe(before);
+    expect(of(lines('a', 'other'), { a: digest })).not.toBe(before);
+    expect(of(lines('a'), { a: digest, b: other })).not.toBe(before);
+  });
+
+  it('needs an import for each use', () => {
+    expect(() => of('use nothing.d', {})).toThrow('use ALIAS.NAME');
+  });
+});
+
+describe('modules that share what they import', () => {
+  it('are loaded once each, however many paths lead there', async () => {
+    let below = [
+      await library.putSigned('acme/n0a', text('acme/n0a'), key.privateKey),
+      await library.putSigned('acme/n0b', text('acme/n0b'), key.privateKey),
+    ];
+    for (let level = 1; level <= 24; level++) {
+      const next: string[] = [];
+      for (const side of ['a', 'b']) {
+        const name = `acme/n${level}${side}`;
+        const imports = ['a', 'b'].map(
+          (each, at) => `import "acme/n${level - 1}${each}" as ${each} digest "${below[at]}"`,
+        );
+        library.put(
+          name,
+          `${VERSION}\nmodule "${name}"\n${imports.join('\n')}\nexport domains own { az { } }\n`,
+        );
+        next.push(await sign(name));
+      }
+      below = next;
+    }
+    const graphs = { pinned: new ModuleGraph(library), present: new ModuleGraph(library) };
+    const resolver = await resolverFor('p.kwam', `import "acme/n24a" as top digest "${below[0]}"`, graphs);
+    const { loaded, problems } = resolver.load({ module: 'acme/n24a', digest: below[0], from: 'p.kwam' });
+    expect([loaded?.digest, problems]).toEqual([below[0], []]);
+  });
+
+  /** Its digest, with a signature of it put beside. */
+  async function sign(name: string): Promise<string> {
+    const meaning = await digestUnsigned(name);
+    const copy = library.files.get(name)!;
+    library.files.set(name, {
+      ...copy,
+      envelope: await signed(key.privateKey, { module: name, digest: meaning }),
+    });
+    return meaning;
+  }
+
+  async function digestUnsigned(name: string): Promise<string> {
+    const open = Object.assign(Object.create(library), { judge: async () => undefined }) as MemoryLibrary;
+    const outcome = await new ModuleGraph(open).loadRoot(name);
+    if (!outcome.ok) throw new Error(outcome.problem.message);
+    return outcome.value.digest;
+  }
 });
 
 describe('a signature', () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { digestOf } from '../../src/cli/module-files.ts';
+import { format } from '../../src/language/format.ts';
 import { importsOf, isModuleName, MODULE_DOMAIN, readModule } from '../../src/language/modules.ts';
 import { frozenText } from '../../src/language/modules-freeze.ts';
 import { standardTables } from '../../src/language/modules-tables.ts';
@@ -280,6 +281,13 @@ describe('std/', () => {
       [...sandboxes].sort((a, b) => a[1] - b[1] || (a[0] < b[0] ? -1 : 1)).map(([name]) => name),
     ).toEqual(['none', 'seccomp', 'runc', 'gvisor', 'firecracker', 'kata']);
     expect(sandboxes.get('kata')).toBe(sandboxes.get('firecracker'));
+  });
+
+  it('is written as fmt writes it', () => {
+    for (const name of readdirSync(STD).filter((file) => file.endsWith('.kwam'))) {
+      const written = readFileSync(join(STD, name), 'utf8');
+      expect(format(name, written).text, name).toBe(written);
+    }
   });
 
   it('holds no private key', () => {
