@@ -95,16 +95,35 @@ function verdictOf(program: ProgramIr, context: CheckContext, guard: BlockIr): G
     input,
     problems,
     assumption,
-    gains: supported ? [] : gains(input, result),
+    gains: supported ? [] : gainsOnce(input),
   };
 }
 
 function worstOf(inputs: readonly DurabilityInput[]): { input: DurabilityInput; result: Durability } {
   return inputs
-    .map((input) => ({ input, result: durability(input) }))
+    .map((input) => ({ input, result: durabilityOnce(input) }))
     .reduce((a, b) =>
       compare(b.result.worst.lossPerYearExact, a.result.worst.lossPerYearExact) > 0 ? b : a,
     );
+}
+
+/** Equal inputs give equal results, and most edits of a program change no guard: an editor asks again at each keystroke. */
+const durabilityOnce = remembered((input) => durability(input));
+const gainsOnce = remembered((input) => gains(input, durabilityOnce(input)));
+const rememberedMax = 32;
+
+function remembered<T>(compute: (input: DurabilityInput) => T): (input: DurabilityInput) => T {
+  const known = new Map<string, T>();
+  return (input) => {
+    const key = JSON.stringify(input, (_, value: unknown) =>
+      typeof value === 'bigint' ? `${value}` : value,
+    );
+    const result = known.get(key) ?? compute(input);
+    known.delete(key);
+    known.set(key, result);
+    if (known.size > rememberedMax) known.delete(known.keys().next().value!);
+    return result;
+  };
 }
 
 interface Rates {
@@ -195,7 +214,7 @@ function sharingAssumed({ domains, listed }: Rates, shards: number): NonNullable
 
 /** The real maximum: what placement promises for listed domains, and what the counts of nodes allow for others. */
 function spreadIn(nodes: readonly InventoryNode[], { domains, listed }: Rates): Spreader {
-  const topology = new Topology(nodes);
+  const topology = topologyOf(nodes);
   return (shards) => {
     const { caps, classes } = topology.spread(shards, listed);
     const shared = domains.flatMap(({ domain }): [Domain, Sharing][] => {
@@ -209,6 +228,15 @@ function spreadIn(nodes: readonly InventoryNode[], { domains, listed }: Rates): 
     });
     return Object.fromEntries(shared);
   };
+}
+
+const topologies = new WeakMap<readonly InventoryNode[], Topology>();
+
+/** An inventory stays while a program is edited; sorting 10,000 nodes for each edit would be felt. */
+function topologyOf(nodes: readonly InventoryNode[]): Topology {
+  const known = topologies.get(nodes) ?? new Topology(nodes);
+  topologies.set(nodes, known);
+  return known;
 }
 
 /** The i-th fullest of the domains holds at most an i-th of all shards, and never more than the cap. */
