@@ -53,6 +53,13 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'make a development authority, issue and show SVIDs',
     load: () => import('./identity.ts'),
   },
+  check: {
+    group: LANGUAGE,
+    summary: 'refuse a program whose promises do not follow',
+    load: () => import('./check.ts'),
+  },
+  explain: { group: LANGUAGE, summary: 'say why a diagnostic is given', load: () => import('./explain.ts') },
+  fmt: { group: LANGUAGE, summary: 'put programs into the one style', load: () => import('./fmt.ts') },
   module: {
     group: LANGUAGE,
     summary: 'digest, sign, verify and pin the modules that programs import',

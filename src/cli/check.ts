@@ -1,0 +1,146 @@
+/**
+ * check: does a program hold what it promises?
+ * In: a program, its modules, perhaps an inventory. Out: diagnostics in frames, as JSON (kwam.check/v1) or SARIF, and what the
+ * mathematics says of each guard. Exit 0 when there is no error and no hole that is not allowed, 1 otherwise.
+ */
+import { readFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import packageJson from '../../package.json' with { type: 'json' };
+import { EXIT, KwamError } from '../errors.ts';
+import { compile } from '../language/compile.ts';
+import { type GuardVerdict, guardVerdicts } from '../language/guard-verdict.ts';
+import { parseInventory } from '../language/inventory.ts';
+import { checkJson, type GuardJson } from '../language/render-json.ts';
+import { renderPretty } from '../language/render-pretty.ts';
+import { renderSarif } from '../language/render-sarif.ts';
+import { modulesOf } from './module-loading.ts';
+import { programText } from './program-file.ts';
+import type { Shell } from './shell.ts';
+import { printLine, printTable } from './terminal.ts';
+
+interface CheckOptions {
+  readonly inventory?: string;
+  readonly allowHoles?: boolean;
+  readonly json?: boolean;
+  readonly sarif?: boolean;
+  readonly from?: string[];
+}
+
+export function define(command: Command, shell: Shell): void {
+  command
+    .argument('<program>', 'a .kwam file')
+    .option(
+      '--inventory <file>',
+      'the nodes that exist (kwam.inventory/v1): sizes and spread are checked against them',
+    )
+    .option('--allow-holes', 'holes are notes, not errors')
+    .option('--from <directory...>', 'where modules outside std/ lie, as NAME.kwam')
+    .option('--json', 'print one JSON document (kwam.check/v1)')
+    .option('--sarif', 'print SARIF 2.1.0')
+    .addHelpText(
+      'after',
+      `
+Each diagnostic has a code; \`kwam-dp explain CODE\` says why it is refused and how it is done right.
+
+Examples:
+  kwam-dp check examples/h100.kwam
+  kwam-dp check examples/tour.kwam --allow-holes
+  kwam-dp check cluster.kwam --inventory fleet.json --json`,
+    )
+    .action((program: string, options: CheckOptions) => check(shell, program, options));
+}
+
+async function check(shell: Shell, file: string, options: CheckOptions): Promise<void> {
+  const text = programText(file);
+  const places = { environment: shell.environment, sources: options.from ?? [] };
+  const { modules, tables } = await modulesOf(file, text, places);
+  const inventory = options.inventory === undefined ? undefined : readInventory(options.inventory);
+  const context = { tables, ...(inventory === undefined ? {} : { inventory }) };
+  const compiled = compile(file, text, { modules, context, allowHoles: options.allowHoles === true });
+  const verdicts = guardVerdicts(compiled.program, context);
+  shell.exitCode = compiled.ok ? EXIT.success : EXIT.no;
+  if (options.sarif) {
+    return printLine(
+      shell.output,
+      JSON.stringify(renderSarif(compiled.diagnostics, packageJson.version), undefined, 2),
+    );
+  }
+  if (options.json) {
+    const document = checkJson(compiled.diagnostics, compiled.program.holes, verdicts.flatMap(guardJson));
+    return printLine(shell.output, JSON.stringify(document, undefined, 2));
+  }
+  const colour = shell.output.stderr.isTTY === true && shell.environment['NO_COLOR'] === undefined;
+  const frames = renderPretty(compiled.diagnostics, [compiled.source], { colour });
+  if (frames !== '') printLine(shell.output, frames);
+  for (const verdict of verdicts) printVerdict(shell, verdict);
+  const errors = compiled.diagnostics.filter((each) => each.severity === 'error').length;
+  const holes = compiled.program.holes.length;
+  printLine(
+    shell.output,
+    `${file}: ${errors === 0 ? 'no errors' : count(errors, 'error')}, ${count(holes, 'hole')}`,
+  );
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}
+
+function readInventory(file: string) {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (cause) {
+    const errno = (cause as NodeJS.ErrnoException).code;
+    throw new KwamError('USAGE', `expected a readable inventory at ${file}, got ${errno}`, { cause });
+  }
+  const result = parseInventory(text);
+  if (result.inventory !== undefined) return result.inventory;
+  const problems = result.problems.map((problem) => JSON.stringify(problem)).join('; ');
+  throw new KwamError('USAGE', `${file} is not an inventory of schema kwam.inventory/v1: ${problems}`);
+}
+
+function guardJson({ guard, declared, accepted, result }: GuardVerdict): GuardJson[] {
+  if (result === undefined) return [];
+  const { worst } = result;
+  return [
+    {
+      name: guard.name,
+      declaredNines: declared.amount,
+      accepted,
+      lossPerYear: worst.lossPerYear,
+      nines: worst.nines,
+      schemes: result.schemes.map((each) => ({
+        n: each.scheme.shards,
+        m: each.scheme.toleratedLosses,
+        lossPerYear: each.lossPerYear,
+        nines: each.nines,
+        terms: each.terms.map((term) => ({ name: term.name, value: term.lossPerYear })),
+      })),
+    },
+  ];
+}
+
+/** Which term costs how many nines, and what would gain the most. */
+function printVerdict({ output }: Shell, verdict: GuardVerdict): void {
+  const { guard, declared, accepted, result, assumption, gains } = verdict;
+  if (result === undefined) return;
+  const said = accepted ? 'accepted' : 'refused';
+  printLine(
+    output,
+    `guard ${guard.name}: ${declared.written} ${said}; the mathematics supports ${result.worst.nines} nines`,
+  );
+  printLine(output, `  ${assumption}`);
+  const rows = result.schemes.flatMap((each) =>
+    each.terms.map((term) => [
+      `  ${each.scheme.name}`,
+      term.name,
+      term.lossPerYear.toExponential(2),
+      `${(100 * term.share).toFixed(1)} %`,
+      term.ninesCost === undefined ? '' : `costs ${term.ninesCost.toFixed(2)} nines`,
+    ]),
+  );
+  printTable(output, [['  scheme', 'loses by', 'a year', 'share', ''], ...rows]);
+  for (const gain of gains.slice(0, 3))
+    printLine(output, `  would help: ${gain.change}, to ${gain.nines} nines`);
+  printLine(output, '');
+}
