@@ -4,7 +4,7 @@
 import { type Diagnostic, diagnostic } from './diagnostic.ts';
 import type { ProgramIr } from './ir.ts';
 
-export const API_VERSION = 'kwam.dev/v0.2';
+const API_VERSION = 'kwam.dev/v0.2';
 
 export function checkVersion({ file, apiVersion, start }: ProgramIr): readonly Diagnostic[] {
   const text = `apiVersion "${API_VERSION}"`;

@@ -50,8 +50,7 @@ class BalancingLexer extends DefaultLexer {
   }
 }
 
-/** For a language server: Langium's services want this module beside the generated ones. */
-export const KwamParserModule = {
+const KwamParserModule = {
   parser: { Lexer: (services: LangiumCoreServices) => new BalancingLexer(services) },
 };
 

@@ -68,7 +68,7 @@ function gcd(left: bigint, right: bigint): bigint {
   return left < 0n ? -left : left;
 }
 
-export function rational(numerator: bigint, denominator: bigint): Rational {
+function rational(numerator: bigint, denominator: bigint): Rational {
   const divisor = gcd(numerator, denominator) || 1n;
   return { numerator: numerator / divisor, denominator: denominator / divisor };
 }

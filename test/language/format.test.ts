@@ -8,7 +8,7 @@ import { format } from '../../src/language/format.ts';
 import { parse } from '../../src/language/parse.ts';
 import { programs } from './generate.ts';
 
-const runs = process.env['KWAM_CAMPAIGN'] === '1' ? 200_000 : 1500;
+const runs = process.env['KWAM_CAMPAIGN'] === '1' ? 200_000 : 500;
 
 /** Everything but layout: tokens without the optional last comma of a list, and the comments. */
 function essence(text: string): { tokens: string; comments: readonly string[] } {

@@ -11,7 +11,7 @@ import { seededRandom } from '../../src/random.ts';
 import { front } from './front.ts';
 
 const campaign = process.env['KWAM_CAMPAIGN'] === '1';
-const cases = campaign ? 1_000_000 : 3000;
+const cases = campaign ? 1_000_000 : 2000;
 
 const SEEDS = ['tour.kwam', 'h100.kwam'].map((name) =>
   readFileSync(new URL(`../../examples/${name}`, import.meta.url), 'utf8'),
@@ -62,7 +62,7 @@ function soup(): string {
   );
 }
 
-function check(text: string): void {
+function check(text: string, formats: boolean): void {
   const { diagnostics, program } = front(text);
   for (const { range, message } of [
     ...diagnostics,
@@ -73,6 +73,7 @@ function check(text: string): void {
     if (!inside || message.length === 0) throw new Error(`outside of the text: ${message}`);
   }
   if (sortDiagnostics(diagnostics).length !== diagnostics.length) throw new Error('not sorted');
+  if (!formats) return;
   const formatted = format('program.kwam', text);
   if (formatted.diagnostics.length === 0 && format('program.kwam', formatted.text).text !== formatted.text) {
     throw new Error('formatting is not idempotent');
@@ -85,7 +86,7 @@ test(`${cases} mutated examples and soups`, { timeout: 24 * 3_600_000 }, () => {
     const text = below(3) === 0 ? soup() : mutate(pick(SEEDS));
     const started = performance.now();
     try {
-      check(text);
+      check(text, at % 4 === 0);
     } catch (error) {
       throw new Error(`case ${at}: ${JSON.stringify(text)}`, { cause: error });
     }
