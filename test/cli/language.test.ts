@@ -3,22 +3,13 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { runProgram } from '../../src/cli/program.ts';
+import { mainHere } from './run.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'kwam-language-'));
 const EXAMPLE = 'examples/h100.kwam';
 const TOUR = 'examples/tour.kwam';
 
 afterAll(() => rmSync(work, { recursive: true, force: true }));
-
-async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = '';
-  let err = '';
-  const sink = (add: (text: string) => void) => ({ write: (text: string) => (add(text), true) }) as never;
-  const output = { stdout: sink((text) => (out += text)), stderr: sink((text) => (err += text)) };
-  const code = await runProgram(args, output);
-  return { code, out, err };
-}
 
 function changed(name: string, from: string, to: string): string {
   const file = join(work, name);
@@ -30,33 +21,33 @@ function changed(name: string, from: string, to: string): string {
 
 describe('check', () => {
   test('accepts the example and says what its nines rest on', async () => {
-    const { code, out } = await run('check', EXAMPLE);
+    const { code, stdout: out } = await mainHere(['check', EXAMPLE]);
     expect(out).toContain('guard sla: 6nines accepted');
     expect(out).toContain('no errors, 0 holes');
     expect(code).toBe(0);
   });
 
   test('refuses eleven nines with the terms, and says what would help', async () => {
-    const { code, out } = await run(
+    const { code, stdout: out } = await mainHere([
       'check',
       changed('eleven.kwam', 'durability 6nines', 'durability 11nines'),
-    );
+    ]);
     expect(code).toBe(1);
     expect(out).toMatch(/error KW4\d{3}/);
     expect(out).toContain('would help:');
   });
 
   test.each(['tpu', 'trainium'])('the example stays correct on %s', async (hardware) => {
-    const { code, out } = await run(
+    const { code, stdout: out } = await mainHere([
       'check',
       changed(`${hardware}.kwam`, 'hardware "h100"', `hardware "${hardware}"`),
-    );
+    ]);
     expect(out).toContain('no errors');
     expect(code).toBe(0);
   });
 
   test('lists the holes of the tour, and allows them when asked', async () => {
-    const { code, out } = await run('check', TOUR, '--json');
+    const { code, stdout: out } = await mainHere(['check', TOUR, '--json']);
     const document = JSON.parse(out) as {
       schema: string;
       ok: boolean;
@@ -80,7 +71,7 @@ describe('check', () => {
   });
 
   test('prints SARIF', async () => {
-    const { out } = await run('check', TOUR, '--sarif');
+    const { stdout: out } = await mainHere(['check', TOUR, '--sarif']);
     expect(JSON.parse(out)).toMatchObject({
       version: '2.1.0',
       runs: [{ tool: { driver: { name: 'kwam-dp' } } }],
@@ -88,7 +79,7 @@ describe('check', () => {
   });
 
   test('names a program that is not there', async () => {
-    const { code, err } = await run('check', join(work, 'none.kwam'));
+    const { code, stderr: err } = await mainHere(['check', join(work, 'none.kwam')]);
     expect(err).toContain('expected a readable program');
     expect(code).toBe(2);
   });
@@ -96,7 +87,7 @@ describe('check', () => {
 
 describe('explain', () => {
   test('shows why, a failing and a passing program', async () => {
-    const { code, out } = await run('explain', 'kw4015');
+    const { code, stdout: out } = await mainHere(['explain', 'kw4015']);
     expect(out).toMatch(/^KW4015: /);
     expect(out).toContain('This fails:');
     expect(out).toContain('This passes:');
@@ -104,7 +95,7 @@ describe('explain', () => {
   });
 
   test('knows no other codes', async () => {
-    expect(await run('explain', 'KW0000')).toMatchObject({ code: 1 });
+    expect(await mainHere(['explain', 'KW0000'])).toMatchObject({ code: 1 });
   });
 });
 
@@ -112,15 +103,15 @@ describe('fmt', () => {
   test('formats in place once; a second time changes nothing', async () => {
     const file = join(work, 'tour.kwam');
     copyFileSync(TOUR, file);
-    expect(await run('fmt', '--check', file)).toMatchObject({ code: 1 });
-    expect(await run('fmt', file)).toMatchObject({ code: 0 });
-    expect(await run('fmt', '--check', file)).toMatchObject({ code: 0, out: '' });
+    expect(await mainHere(['fmt', '--check', file])).toMatchObject({ code: 1 });
+    expect(await mainHere(['fmt', file])).toMatchObject({ code: 0 });
+    expect(await mainHere(['fmt', '--check', file])).toMatchObject({ code: 0, stdout: '' });
   });
 
   test('leaves a file with syntax errors alone', async () => {
     const file = join(work, 'broken.kwam');
     writeFileSync(file, 'apiVersion "kwam.dev/v0.2"\nprofile {');
-    const { code, out } = await run('fmt', file);
+    const { code, stdout: out } = await mainHere(['fmt', file]);
     expect(code).toBe(1);
     expect(out).toMatch(/error KW1/);
     expect(readFileSync(file, 'utf8')).toBe('apiVersion "kwam.dev/v0.2"\nprofile {');
