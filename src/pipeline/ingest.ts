@@ -24,7 +24,7 @@ import type { KnownChunks } from './known-chunks.ts';
 import { type Footing, PackSession } from './pack-session.ts';
 import { inParallel, type Reader, readWork, storeRecords, type WorkResult } from './read-tree.ts';
 import { divide, type Work } from './segments.ts';
-import { type Problem, splitOrphanLinks, type Walk, walkTree } from './walk.ts';
+import { type Problem, splitOrphanLinks, type Walk, walk } from './walk.ts';
 
 export interface IngestServices {
   readonly replicate: Plan['replicate'];
@@ -70,8 +70,7 @@ export async function ingest(services: IngestServices, request: IngestRequest): 
   checkObjectName(request.name);
   const started = services.clock.monotonic();
   const signal = request.signal === undefined ? {} : { signal: request.signal };
-  const walk = await services.pool.run(walkTree, { root: request.path }, signal);
-  const put = new Put(services, request, walk);
+  const put = new Put(services, request, await walk(services.pool, request.path, signal));
   try {
     await put.readTree();
     const manifest = await put.storeManifest();

@@ -89,7 +89,7 @@ async function readBatch(reader: Reader, batch: FileBatch): Promise<WorkResult> 
   const problems: Problem[] = [];
   const outgrown: FileEntry[] = [];
   for (const [i, outcome] of value.files.entries()) {
-    if (outcome.ok) read.push({ ...files[i]!, size: outcome.size, mtimeNs: outcome.mtimeNs });
+    if (outcome.ok) read.push(asRead(files[i]!, outcome));
     else if (outcome.sizeNow === undefined) problems.push(outcome.problem);
     else outgrown.push({ ...files[i]!, size: outcome.sizeNow });
   }
@@ -118,14 +118,18 @@ async function readLarge(reader: Reader, { file, bytes }: LargeFile): Promise<Wo
     const first = read.parts[0]!;
     if (isOneVersion(read.parts, size)) {
       reader.onBytes(size);
-      const entry = { ...file, size, mtimeNs: first.mtimeNs };
-      return { files: [entry], problems: [], chunks: read.parts, footings: read.footings };
+      return { files: [asRead(file, first)], problems: [], chunks: read.parts, footings: read.footings };
     }
     size = read.parts.at(-1)!.size;
   }
   const detail = `changed while it was read, ${READ_TRIES} times`;
   problem ??= { path: showPath(file.path), reason: 'changed', detail };
   return { files: [], problems: [problem], chunks: [], footings: [] };
+}
+
+/** The very entry of the walk where nothing changed: of 200,000 files a second copy would take 30 MB of the heap. */
+function asRead(file: FileEntry, { size, mtimeNs }: Pick<FileEntry, 'size' | 'mtimeNs'>): FileEntry {
+  return file.size === size && file.mtimeNs === mtimeNs ? file : { ...file, size, mtimeNs };
 }
 
 /** Parts of one state of the file, without a gap or an overlap. */

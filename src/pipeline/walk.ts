@@ -6,9 +6,11 @@
  */
 import * as fs from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { KwamError } from '../errors.ts';
 import { type EntryPath, entryPath, pathKey, ROOT_PATH, showPath } from '../manifest/entry-path.ts';
 import type { ManifestEntry } from '../manifest/manifest.ts';
+import type { RunOptions, WorkerPool } from '../workers/pool.ts';
 import { defineTask } from '../workers/task.ts';
 
 export interface Problem {
@@ -24,21 +26,73 @@ export interface Walk {
   readonly problems: readonly Problem[];
 }
 
+/** Entries that a worker holds before it sends them on: the list of a large tree is beyond the heap of a worker. */
+const PAGE_ENTRIES = 4096;
 /** A block of st_blocks is 512 bytes on every Linux file system. */
 const STAT_BLOCK_BYTES = 512n;
 /** Below this a file shares chunks with its neighbours; from here on it starts a chunk of its own (the default minimum). */
 export const SMALL_FILE_BYTES_MAX = 16 * 1024;
 
 interface Lister {
-  readonly entries: ManifestEntry[];
+  readonly emit: (page: ManifestEntry[]) => void;
+  page: ManifestEntry[];
   readonly problems: Problem[];
   /** Device and inode → the path under which the content is listed. */
   readonly firstLinks: Map<string, EntryPath>;
 }
 
-export const walkTree = defineTask('walk-tree', (_context, input: { root: string }): Walk => {
-  const { root, stat } = statRoot(resolve(input.root));
-  const lister: Lister = { entries: [], problems: [], firstLinks: new Map() };
+type Listing = Omit<Walk, 'entries'>;
+
+/** Sends the entries through the port, page after page, each directory before what it holds, and null after the last. */
+export const walkTree = defineTask('walk-tree', (_context, input: { root: string }, [port]): Listing => {
+  const listing = listTree(input.root, (page) => port!.postMessage(page));
+  port!.postMessage(null);
+  port!.close();
+  return listing;
+});
+
+/** Lists a tree in a worker; here the entries come together, in content order. */
+export async function walk(
+  pool: WorkerPool,
+  root: string,
+  options: Pick<RunOptions, 'bytes' | 'signal'> = {},
+): Promise<Walk> {
+  let collected = collectPages();
+  try {
+    const ports = (): MessagePort[] => {
+      collected.port.close();
+      collected = collectPages();
+      return [collected.far];
+    };
+    const listing = await pool.run(walkTree, { root }, { ...options, ports });
+    return { ...listing, entries: await collected.entries };
+  } finally {
+    collected.port.close();
+  }
+}
+
+function collectPages() {
+  const { port1: port, port2: far } = new MessageChannel();
+  const classes: ManifestEntry[][] = [[], [], [], [], []];
+  const entries = new Promise<ManifestEntry[]>((resolve) => {
+    port.on('message', (page: ManifestEntry[] | null) => {
+      if (page === null) return resolve(classes.flat());
+      for (const entry of page) classes[classOf(entry)]!.push(compact(entry));
+    });
+  });
+  return { port, far, entries };
+}
+
+/** What came through a port has its properties outside of the object, which takes twice the heap. */
+function compact(entry: ManifestEntry): ManifestEntry {
+  if (entry.type !== 'file') return entry;
+  const { path, mode, uid, gid, mtimeNs, size, sparse } = entry;
+  return { type: 'file', path, mode, uid, gid, mtimeNs, size, sparse };
+}
+
+export function listTree(path: string, emit: (page: ManifestEntry[]) => void): Listing {
+  const { root, stat } = statRoot(resolve(path));
+  const lister: Lister = { emit, page: [], problems: [], firstLinks: new Map() };
   addEntry(
     lister,
     Buffer.from(root),
@@ -46,9 +100,16 @@ export const walkTree = defineTask('walk-tree', (_context, input: { root: string
     stat,
   );
   if (stat.isDirectory()) listDirectory(lister, Buffer.from(root), ROOT_PATH);
-  const base = stat.isDirectory() ? root : dirname(root);
-  return { base, entries: inContentOrder(lister.entries), problems: lister.problems };
-});
+  emit(lister.page);
+  return { base: stat.isDirectory() ? root : dirname(root), problems: lister.problems };
+}
+
+function add(lister: Lister, entry: ManifestEntry): void {
+  lister.page.push(entry);
+  if (lister.page.length < PAGE_ENTRIES) return;
+  lister.emit(lister.page);
+  lister.page = [];
+}
 
 /** A link given as the root stands for what it points to: below the root no link is followed. */
 function statRoot(path: string): { readonly root: string; readonly stat: fs.BigIntStats } {
@@ -97,7 +158,7 @@ function addEntry(lister: Lister, full: Buffer, path: EntryPath, stat: fs.BigInt
     gid: Number(stat.gid),
     mtimeNs: stat.mtimeNs,
   };
-  if (stat.isDirectory()) lister.entries.push({ type: 'directory', ...inode });
+  if (stat.isDirectory()) add(lister, { type: 'directory', ...inode });
   else if (stat.isSymbolicLink()) addSymlink(lister, full, inode);
   else if (stat.isFile()) addFile(lister, inode, stat);
   else {
@@ -120,17 +181,17 @@ interface NamedInode {
 function addSymlink(lister: Lister, full: Buffer, inode: NamedInode): void {
   const target = attempt(lister, inode.path, () => fs.readlinkSync(full, { encoding: 'buffer' }));
   if (target === undefined) return;
-  lister.entries.push({ type: 'symlink', ...inode, target: entryPath(new Uint8Array(target)) });
+  add(lister, { type: 'symlink', ...inode, target: entryPath(new Uint8Array(target)) });
 }
 
 function addFile(lister: Lister, inode: NamedInode, stat: fs.BigIntStats): void {
   const first = firstLinkOf(lister, inode.path, stat);
   if (first !== undefined) {
-    lister.entries.push({ type: 'hardlink', path: inode.path, target: first });
+    add(lister, { type: 'hardlink', path: inode.path, target: first });
     return;
   }
   const sparse = stat.blocks * STAT_BLOCK_BYTES < stat.size;
-  lister.entries.push({ type: 'file', ...inode, size: Number(stat.size), sparse });
+  add(lister, { type: 'file', ...inode, size: Number(stat.size), sparse });
 }
 
 function firstLinkOf(lister: Lister, path: EntryPath, stat: fs.BigIntStats): EntryPath | undefined {
@@ -158,15 +219,9 @@ export function problemOf(path: EntryPath, cause: unknown): Problem {
 }
 
 /**
- * Small files come in one run, so that their neighbours in the stream are small too and a chunk can span several; within
- * a class the order of paths stays.
+ * The content order is by class, and by path within it: small files come in one run, so that their neighbours in the stream are
+ * small too and a chunk can span several.
  */
-function inContentOrder(entries: readonly ManifestEntry[]): ManifestEntry[] {
-  const classes: ManifestEntry[][] = [[], [], [], [], []];
-  for (const entry of entries) classes[classOf(entry)]!.push(entry);
-  return classes.flat();
-}
-
 function classOf(entry: ManifestEntry): number {
   if (entry.type === 'directory') return 0;
   if (entry.type === 'symlink') return 1;

@@ -65,6 +65,8 @@ type Attempt =
   | { readonly fault: 'died' | 'self-test'; readonly error: KwamError };
 
 const TRIES = 2;
+/** Of each worker; V8's default is 48. What tasks work on lies in linear memory, so little passes through the young heap. */
+const maxYoungGenerationSizeMb = 16;
 
 class PiscinaPool implements WorkerPool {
   readonly threadCount: number;
@@ -84,7 +86,10 @@ class PiscinaPool implements WorkerPool {
       minThreads: options.threadCount,
       maxThreads: options.threadCount,
       workerData: chosen(options.worker),
-      resourceLimits: { maxOldGenerationSizeMb: Math.max(16, Math.floor(options.heapBytesMax / 2 ** 20)) },
+      resourceLimits: {
+        maxOldGenerationSizeMb: Math.max(16, Math.floor(options.heapBytesMax / 2 ** 20)),
+        maxYoungGenerationSizeMb,
+      },
     });
     // A worker that dies outside a task has nothing to reject; the pool replaces it.
     this.#piscina.on('error', () => this.#observer?.workerReplaced('died'));

@@ -14,7 +14,7 @@ import type { FileEntry, Manifest } from '../../src/manifest/manifest.ts';
 import { ingest } from '../../src/pipeline/ingest.ts';
 import { readManifest } from '../../src/pipeline/restore.ts';
 import { divide } from '../../src/pipeline/segments.ts';
-import { walkTree } from '../../src/pipeline/walk.ts';
+import { walk } from '../../src/pipeline/walk.ts';
 import { PackAccess } from '../../src/replication/pack-access.ts';
 import { loadKernels } from '../../src/wasm/load.ts';
 import { referenceCuts } from '../reference/chunker.ts';
@@ -62,13 +62,11 @@ function leftovers(of: TestNode): string[] {
 }
 
 /** The chunks that the rule of ARCHITECTURE.md gives, slowly: segment after segment, cut by the reference, hashed by OpenSSL. */
-function slowChunks(
+async function slowChunks(
   path: string,
   cut: (bytes: Uint8Array) => number[],
-): { lengths: number[]; digests: string[] } {
-  const { entries, base } = walkTree.run(undefined as never, { root: path }, []) as Awaited<
-    ReturnType<typeof walkTree.run>
-  >;
+): Promise<{ lengths: number[]; digests: string[] }> {
+  const { entries, base } = await walk(cluster.pool, path);
   const files = entries.filter((entry): entry is FileEntry => entry.type === 'file');
   const segments = [...divide(files)].flatMap((work) =>
     work.kind === 'large' ? [[work.file]] : work.segments,
@@ -105,7 +103,7 @@ describe('a put', () => {
     const result = await node.put(tree, 'odd');
     expect(result.problems).toEqual([]);
     const manifest = await manifestOf('odd');
-    expect(chunksOf(manifest)).toEqual(slowChunks(tree, (bytes) => referenceCuts(bytes, SIZES)));
+    expect(chunksOf(manifest)).toEqual(await slowChunks(tree, (bytes) => referenceCuts(bytes, SIZES)));
     const files = manifest.files.filter((entry) => entry.type === 'file');
     expect(manifest.bytes).toBe(files.reduce((sum, file) => sum + file.size, 0));
     expect(result).toMatchObject({ bytes: manifest.bytes, chunks: manifest.chunks.lengths.length });
@@ -317,7 +315,7 @@ describe('trouble on the way', () => {
     expect(crashing.replaced).toEqual(['died']);
     expect(result.problems).toEqual([]);
     const kernels = loadKernels();
-    const expected = slowChunks(tree, (bytes) => chunkCuts(kernels, SIZES, bytes));
+    const expected = await slowChunks(tree, (bytes) => chunkCuts(kernels, SIZES, bytes));
     expect(chunksOf(await manifestOf('crashed', one))).toEqual(expected);
     expect((await one!.get('crashed')).failures).toEqual([]);
     expect(leftovers(one!)).toEqual([]);

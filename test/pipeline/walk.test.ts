@@ -3,10 +3,12 @@ import * as fs from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { pathKey } from '../../src/manifest/entry-path.ts';
 import type { ManifestEntry } from '../../src/manifest/manifest.ts';
-import { splitOrphanLinks, walkTree } from '../../src/pipeline/walk.ts';
+import { splitOrphanLinks, walk as walkOn } from '../../src/pipeline/walk.ts';
+import type { WorkerPool } from '../../src/workers/pool.ts';
+import { testPool } from './memory-cluster.ts';
 import { oddTree, write } from './trees.ts';
 
 let root: string;
@@ -15,19 +17,20 @@ beforeEach(() => {
 });
 afterEach(() => fs.rmSync(root, { recursive: true, force: true }));
 
-/** The task needs nothing of its worker. */
-const walk = (path = root) => {
-  const walked = walkTree.run(undefined as never, { root: path }, []);
-  if (walked instanceof Promise) throw new Error('walking is synchronous');
-  return walked;
-};
+let pool: WorkerPool;
+beforeAll(() => {
+  pool = testPool({ threads: 1 });
+});
+afterAll(() => pool.close());
+
+const walk = (path = root) => walkOn(pool, path);
 const byPath = (entries: readonly ManifestEntry[]) =>
   new Map(entries.map((entry) => [String(entry.path), entry]));
 
 describe('walking a tree', () => {
-  it('lists every entry once, as the file system has it', () => {
+  it('lists every entry once, as the file system has it', async () => {
     oddTree(root);
-    const { entries, problems, base } = walk();
+    const { entries, problems, base } = await walk();
     expect(problems).toEqual([]);
     expect(base).toBe(root);
     const found = execFileSync('find', [root, '-printf', '%P\\0'], { encoding: 'latin1' })
@@ -47,10 +50,10 @@ describe('walking a tree', () => {
     for (const entry of links) if (entry.type === 'hardlink') expect(entry.target).toEqual(first.path);
   });
 
-  it('keeps names that are not UTF-8 as bytes, also of what lies below them', () => {
+  it('keeps names that are not UTF-8 as bytes, also of what lies below them', async () => {
     oddTree(root);
-    const bytes = walk()
-      .entries.map((entry) => entry.path)
+    const bytes = (await walk()).entries
+      .map((entry) => entry.path)
       .filter((path) => typeof path !== 'string');
     expect(bytes.map((path) => Buffer.from(path).toString('latin1')).sort()).toEqual([
       'bad-\xff\xfe',
@@ -59,7 +62,7 @@ describe('walking a tree', () => {
     ]);
   });
 
-  it('gives the same list every time, whatever the order of creation, and small files in one run before large ones', () => {
+  it('gives the same list every time, whatever the order of creation, and small files in one run before large ones', async () => {
     const names = ['b/2', 'a/1', 'c', 'B', 'a/big', 'b/big'];
     const other = fs.mkdtempSync(join(tmpdir(), 'kwam-walk-'));
     for (const [at, list] of [
@@ -67,9 +70,9 @@ describe('walking a tree', () => {
       [other, names.toReversed()],
     ] as const)
       for (const name of list) write(join(at, name), new Uint8Array(name.endsWith('big') ? 20_000 : 10));
-    const paths = (at: string) => walk(at).entries.map((entry) => pathKey(entry.path));
-    expect(paths(root)).toEqual(paths(other));
-    const files = walk().entries.filter((entry) => entry.type === 'file');
+    const paths = async (at: string) => (await walk(at)).entries.map((entry) => pathKey(entry.path));
+    expect(await paths(root)).toEqual(await paths(other));
+    const files = (await walk()).entries.filter((entry) => entry.type === 'file');
     expect(files.map((file) => file.path)).toEqual(['B', 'a/1', 'b/2', 'c', 'a/big', 'b/big']);
     fs.rmSync(other, { recursive: true });
   });
@@ -79,7 +82,7 @@ describe('walking a tree', () => {
     execFileSync('mkfifo', [join(root, 'fifo')]);
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(join(root, 'socket'), resolve));
-    const { entries, problems } = walk();
+    const { entries, problems } = await walk();
     await new Promise((resolve) => server.close(resolve));
     expect(entries.map((entry) => entry.path)).toEqual(['.', 'good']);
     expect(problems.map(({ path, reason }) => [path, reason])).toEqual([
@@ -88,26 +91,33 @@ describe('walking a tree', () => {
     ]);
   });
 
-  it('takes a single file, also through a link that is the root, but follows no link below it', () => {
+  it('takes a single file, also through a link that is the root, but follows no link below it', async () => {
     write(join(root, 'd', 'file'), 'x');
     fs.symlinkSync('d/file', join(root, 'link'));
     fs.symlinkSync('d', join(root, 'dlink'));
-    expect(walk(join(root, 'link'))).toMatchObject({
+    expect(await walk(join(root, 'link'))).toMatchObject({
       base: join(root, 'd'),
       entries: [{ type: 'file', path: 'file' }],
     });
-    expect(walk(join(root, 'dlink')).entries.map((entry) => entry.path)).toEqual(['.', 'file']);
-    expect(byPath(walk().entries).get('dlink')).toMatchObject({ type: 'symlink' });
+    expect((await walk(join(root, 'dlink'))).entries.map((entry) => entry.path)).toEqual(['.', 'file']);
+    expect(byPath((await walk()).entries).get('dlink')).toMatchObject({ type: 'symlink' });
   });
 
-  it.each(['missing', 'loop', 'fifo', 'dangling'])('refuses a root that is %s', (name) => {
+  it.each(['missing', 'loop', 'fifo', 'dangling'])('refuses a root that is %s', async (name) => {
     fs.symlinkSync('loop', join(root, 'loop'));
     fs.symlinkSync('nowhere', join(root, 'dangling'));
     execFileSync('mkfifo', [join(root, 'fifo')]);
-    expect(() => walk(join(root, name))).toThrowError(expect.objectContaining({ code: 'USAGE' }));
+    await expect(walk(join(root, name))).rejects.toMatchObject({ code: 'USAGE' });
   });
 
-  it('takes a hard link apart from the rest when its file is not there, and says so', () => {
+  it('sends a long list in pages and loses none', async () => {
+    fs.mkdirSync(join(root, 'many'));
+    for (let i = 0; i < 9000; i++) fs.symlinkSync('x', join(root, 'many', `f${i}`));
+    const { entries } = await walk();
+    expect(new Set(entries.map((entry) => entry.path)).size).toBe(9002);
+  });
+
+  it('takes a hard link apart from the rest when its file is not there, and says so', async () => {
     const inode = { mode: 0o644, mtimeNs: 0n, uid: 0, gid: 0 };
     const file: ManifestEntry = { type: 'file', path: 'a', size: 1, sparse: false, ...inode };
     const kept: ManifestEntry = { type: 'hardlink', path: 'b', target: 'a' };

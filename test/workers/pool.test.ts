@@ -7,7 +7,7 @@ import { MessageChannel } from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { KwamError } from '../../src/errors.ts';
 import { ingestRecords } from '../../src/pipeline/ingest-tasks.ts';
-import { walkTree } from '../../src/pipeline/walk.ts';
+import { walk as walkOn, walkTree } from '../../src/pipeline/walk.ts';
 import { verifyPack } from '../../src/replication/pack-tasks.ts';
 import { RECORD_TYPE } from '../../src/store/pack-format.ts';
 import {
@@ -64,7 +64,7 @@ function pool(
 }
 
 const walk = (on: WorkerPool, signal?: AbortSignal, bytes = 0) =>
-  on.run(walkTree, { root: tree }, { bytes, ...(signal === undefined ? {} : { signal }) });
+  walkOn(on, tree, { bytes, ...(signal === undefined ? {} : { signal }) });
 const errorOf = (run: Promise<unknown>): Promise<KwamError> =>
   run.then(
     () => expect.unreachable('the task succeeded'),
@@ -249,9 +249,7 @@ describe('closing', () => {
   it('ends what runs and what waits with CANCELLED, refuses what comes later, and leaves no thread', async () => {
     const made = pool({}, { threads: 2, bytes: 2 });
     await walk(made);
-    const many = Array.from({ length: 20 }, () =>
-      errorOf(made.run(walkTree, { root: '/usr/share' }, { bytes: 1 })),
-    );
+    const many = Array.from({ length: 20 }, () => errorOf(walkOn(made, '/usr/share', { bytes: 1 })));
     await made.close();
     for (const error of await Promise.all(many)) expect(error.code).toBe('CANCELLED');
     expect(await errorOf(walk(made))).toMatchObject({ code: 'CANCELLED' });
