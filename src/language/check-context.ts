@@ -9,8 +9,7 @@ import type { Inventory } from './inventory.ts';
 import type { ProgramIr } from './ir.ts';
 
 /** Bandwidth and latency between two nodes, by the narrowest thing that both are in. */
-export const TIERS = ['node', 'rack', 'spine', 'az', 'beyond'] as const;
-export type Tier = (typeof TIERS)[number];
+export type Tier = 'node' | 'rack' | 'spine' | 'az' | 'beyond';
 
 export interface Link {
   readonly bitsPerSecond: number;

@@ -24,7 +24,7 @@ export interface Inventory {
   readonly pools: ReadonlyMap<string, readonly InventoryNode[]>;
 }
 
-export interface InventoryProblem {
+interface InventoryProblem {
   /** `$.pools.h100_pool.nodes[3].labels.rack` */
   readonly path: string;
   readonly message: string;
@@ -34,7 +34,7 @@ export type InventoryResult =
   | { readonly inventory: Inventory; readonly problems: readonly [] }
   | { readonly inventory?: undefined; readonly problems: readonly InventoryProblem[] };
 
-export const INVENTORY_SCHEMA = 'kwam.inventory/v1';
+const INVENTORY_SCHEMA = 'kwam.inventory/v1';
 /** Enough to see what is wrong; a file of 100,000 wrong nodes is not a list to read. */
 const problemsMax = 100;
 

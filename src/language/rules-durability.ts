@@ -204,7 +204,7 @@ function durationText(ms: number): string {
   return `${ms / size}${unit}`;
 }
 
-export const DURABILITY_RULES: readonly Rule[] = [
+const DURABILITY_RULES: readonly Rule[] = [
   checkCovered,
   checkRows,
   checkUnlistedRows,

@@ -14,7 +14,7 @@ import type { SourceRange } from './source.ts';
 import { at, didYouMean, listed } from './suggestions.ts';
 
 /** The domains that `use` brought into scope; undefined when a module could not be read, which has been said. */
-export function domainsInScope(program: ProgramIr): ReadonlySet<string> | undefined {
+function domainsInScope(program: ProgramIr): ReadonlySet<string> | undefined {
   if (program.uses.some(({ block }) => block === undefined)) return undefined;
   const sets = program.uses.flatMap(({ block }) => (block?.kind === 'domains' ? block.body.attributes : []));
   return new Set(sets.map(({ name }) => name));
@@ -93,7 +93,7 @@ interface Need {
   readonly range: SourceRange;
 }
 
-export function needsOf({ body }: BlockIr): readonly Need[] {
+function needsOf({ body }: BlockIr): readonly Need[] {
   const factor = valueIn(body, 'factor', 'number');
   const erasure = valueIn(body, 'erasure', 'erasure');
   return [
@@ -193,7 +193,7 @@ const checkChunkSizes: Rule = (program) =>
     });
   });
 
-export const PLACEMENT_RULES: readonly Rule[] = [
+const PLACEMENT_RULES: readonly Rule[] = [
   checkDomains,
   checkLabels,
   checkTwice,

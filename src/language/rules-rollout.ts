@@ -117,7 +117,7 @@ function scopeWithin(program: ProgramIr, scope: WordIr, resource: string): reado
 }
 
 /** Why the scope is not a subset of the token's resource glob, with a counter-example; undefined when it is. */
-export function scopeProblem(scope: string, resource: string): string | undefined {
+function scopeProblem(scope: string, resource: string): string | undefined {
   const [inner, outer] = [parseGlob(scope, '.'), parseGlob(resource, '.')];
   if (typeof inner === 'string') return `the scope is no pattern: ${inner}`;
   if (typeof outer === 'string') return `the token's resource is no pattern: ${outer}`;
@@ -127,7 +127,7 @@ export function scopeProblem(scope: string, resource: string): string | undefine
   return `it also covers \`${result.counterExample}\`, which the token does not`;
 }
 
-export const ROLLOUT_RULES: readonly Rule[] = [checkPorts, checkWaves, checkScopes];
+const ROLLOUT_RULES: readonly Rule[] = [checkPorts, checkWaves, checkScopes];
 
 export function checkRollout(program: ProgramIr, context: CheckContext): readonly Diagnostic[] {
   return ROLLOUT_RULES.flatMap((rule) => rule(program, context));

@@ -166,7 +166,7 @@ const noteZeroTargets: Rule = (program) =>
     );
   });
 
-export const TELEMETRY_RULES: readonly Rule[] = [
+const TELEMETRY_RULES: readonly Rule[] = [
   checkHardware,
   checkInterconnect,
   checkFit,

@@ -1,5 +1,5 @@
 /**
- * Rules of trust: sandboxes, images, identities, grants and the negotiator.
+ * Rules of trust: sandboxes, images, identities and grants; those of the negotiator join here.
  * In: a resolved program. Out: what it would let through. Secrets in texts and in places that take none are refused while values are
  *   brought to their types (normalize.ts, fit.ts): no secret reaches these rules as anything but a secret.
  * Source: LANGUAGE.md "What the checker refuses".
@@ -8,16 +8,14 @@ import { attributeOf, blocksOf, bodyOf, isComplete, itemsOf, referencedBlock, va
 import type { CheckContext, Rule } from './check-context.ts';
 import { canonicalCidr } from './cidr.ts';
 import { type Diagnostic, diagnostic } from './diagnostic.ts';
-import type { AttributeIr, BlockIr, BodyIr, ProgramIr, WordIr } from './ir.ts';
+import type { AttributeIr, BlockIr, ProgramIr, WordIr } from './ir.ts';
+import { NEGOTIATOR_RULES } from './rules-negotiator.ts';
 import { isSpiffePattern, parseSpiffePattern, spiffeIdProblem } from './spiffe-pattern.ts';
 import { addTo, at, didYouMean, listed, writeInstead } from './suggestions.ts';
 
-export const CAPABILITIES = ['discover', 'replicate', 'deploy', 'quarantine', 'override_budget'] as const;
+const CAPABILITIES = ['discover', 'replicate', 'deploy', 'quarantine', 'override_budget'] as const;
 /** These can take a service or its evidence away: nobody does that alone. */
-export const DESTRUCTIVE_CAPABILITIES: readonly string[] = ['deploy', 'quarantine', 'override_budget'];
-
-export const NEGOTIATOR_TASK = 'next-hop-path';
-export const NEGOTIATOR_FALLBACK = 'deterministic';
+const DESTRUCTIVE_CAPABILITIES: readonly string[] = ['deploy', 'quarantine', 'override_budget'];
 
 const checkSandboxWords: Rule = (program, { tables: { sandboxes } }) =>
   sandboxWords(program).flatMap((written) => {
@@ -259,69 +257,7 @@ const checkNetworks: Rule = (program) =>
     }),
   );
 
-const checkNegotiatorTask: Rule = (program) =>
-  negotiatorsOf(program).flatMap(({ body }) => {
-    const task = valueIn(body, 'task', 'text');
-    if (task === undefined || task.text === NEGOTIATOR_TASK) return [];
-    const message = `expected the task "${NEGOTIATOR_TASK}", got "${task.text.slice(0, 60)}"`;
-    return diagnostic('KW3024', message, at(program, task), {
-      note: 'The model re-ranks paths that were enumerated without it; it has no other task.',
-      suggestion: writeInstead(task.range, `"${NEGOTIATOR_TASK}"`),
-    });
-  });
-
-const checkNegotiatorFallback: Rule = (program) =>
-  negotiatorsOf(program).flatMap(({ body }) => {
-    const fallback = valueIn(body, 'fallback', 'word');
-    if (fallback === undefined || fallback.word === NEGOTIATOR_FALLBACK) return [];
-    const message = `expected the fallback \`${NEGOTIATOR_FALLBACK}\`, got \`${fallback.word.slice(0, 60)}\``;
-    return diagnostic('KW3025', message, at(program, fallback), {
-      note: 'The deterministic path is the primary one; the model is never on the critical path.',
-      suggestion: writeInstead(fallback.range, NEGOTIATOR_FALLBACK),
-    });
-  });
-
-const MODEL_LIMITS = { output_schema: '"kwam.ranking/v1"', max_tokens: '64', timeout: '50ms' } as const;
-
-const checkModelLimits: Rule = (program) =>
-  negotiatorsOf(program).flatMap(({ body }) => {
-    const model = attributeOf(body, 'model') ?? attributeOf(body, 'endpoint');
-    if (model === undefined || body.open) return [];
-    const missing = Object.keys(MODEL_LIMITS).filter((name) => attributeOf(body, name) === undefined);
-    if (missing.length === 0) return [];
-    const message = `\`${model.name}\` expects limits, got no ${missing.map((name) => `\`${name}\``).join(', no ')}`;
-    const lines = Object.entries(MODEL_LIMITS).filter(([name]) => missing.includes(name));
-    return diagnostic(
-      'KW3026',
-      message,
-      { file: program.file, range: model.nameRange },
-      {
-        note: 'An answer of any form, any length or at any time would be a way in.',
-        suggestion: addTo(body, lines.map(([name, value]) => `${name} ${value}`).join('\n')),
-      },
-    );
-  });
-
-function negotiatorsOf(program: ProgramIr): readonly { readonly body: BodyIr }[] {
-  return blocksOf(program, 'discovery').flatMap(({ body }) => {
-    const negotiator = bodyOf(body, 'negotiator');
-    return negotiator === undefined ? [] : { body: negotiator };
-  });
-}
-
-const checkLlm: Rule = (program) =>
-  blocksOf(program, 'server').flatMap(({ body }) => {
-    const llm = valueIn(body, 'llm', 'reference');
-    const discovery = referencedBlock(program, body, 'llm');
-    if (llm === undefined || discovery === undefined || discovery.body.open) return [];
-    if (attributeOf(discovery.body, 'negotiator') !== undefined) return [];
-    const message = `\`llm\` expects a discovery with a negotiator, got \`${llm.name}\`, which has none`;
-    return diagnostic('KW3027', message, at(program, llm), {
-      note: 'Give it one, or leave `llm` out: paths need no model.',
-    });
-  });
-
-export const TRUST_RULES: readonly Rule[] = [
+const TRUST_RULES: readonly Rule[] = [
   checkSandboxWords,
   checkSandboxFloor,
   checkImages,
@@ -333,10 +269,7 @@ export const TRUST_RULES: readonly Rule[] = [
   checkDiscoverScope,
   checkDualControl,
   checkNetworks,
-  checkNegotiatorTask,
-  checkNegotiatorFallback,
-  checkModelLimits,
-  checkLlm,
+  ...NEGOTIATOR_RULES,
 ];
 
 export function checkTrust(program: ProgramIr, context: CheckContext): readonly Diagnostic[] {
