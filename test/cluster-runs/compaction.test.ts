@@ -51,6 +51,7 @@ test(`puts that count on chunks of a removed object keep them, in ${ROUNDS} race
   let acknowledged = 0;
   for (let round = 0; round < ROUNDS; round++) {
     const where = `round ${round}, KWAM_SEED=${seed}`;
+    if (round % 20 === 19) console.log(`${round + 1} rounds`);
     const [doomed, wanted] = [`doomed-${round}`, `wanted-${round}`];
     const [a, b, c] = [pick(cluster.running), pick(cluster.running), pick(cluster.running)];
     const tree = trees[round % 2]!;

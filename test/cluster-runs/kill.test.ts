@@ -90,6 +90,7 @@ async function duringCompaction(round: number): Promise<void> {
 test(`nothing acknowledged is lost in ${ROUNDS} kills`, { timeout: 3600_000 }, async () => {
   for (let round = 0; round < ROUNDS; round++) {
     const where = `round ${round}, KWAM_SEED=${seed}`;
+    if (round % 20 === 19) console.log(`${round + 1} rounds`);
     if (round % 4 === 0) await duringPut(round, 'sender');
     else if (round % 4 === 1) await duringPut(round, 'receiver');
     else if (round % 4 === 2) await duringRepair();

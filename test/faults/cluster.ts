@@ -96,7 +96,7 @@ export class TestCluster {
   /** @param directory  another one than the cluster's, for nodes that do not belong. */
   async startNode(name: string, directory = this.directory): Promise<NodeProcess> {
     const child = spawn(process.execPath, [ENTRY, directory, name], {
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...process.env, NODE_COMPILE_CACHE, KWAM_NODE_OPTIONS: JSON.stringify(this.#node ?? {}) },
     });
     let log = '';
