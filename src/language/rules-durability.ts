@@ -138,7 +138,7 @@ const checkRestoreTime: Rule = (program, { tables }) =>
     if (declared === undefined || replicate === undefined) return [];
     const verdict = restoreOf(program, tables, replicate, declared);
     if (verdict === undefined || verdict.possible) return [];
-    const message = `expected \`mttr_restore\` of at least ${durationText(verdict.leastMs)}, got ${declared.written}: nothing is restored sooner`;
+    const message = `expected \`mttr_restore\` of at least ${verdict.leastMs}ms, got ${declared.written}: nothing is restored sooner`;
     return diagnostic('KW4006', message, at(program, declared), {
       note: `For a single pack: ${verdict.reason}. A whole node takes longer.`,
       suggestion: writeInstead(declared.range, durationText(verdict.leastMs)),
@@ -193,15 +193,9 @@ function bestLink(
   return links.toSorted((a, b) => b.bitsPerSecond - a.bitsPerSecond)[0];
 }
 
-/** In the largest unit that keeps it whole. */
+/** Rounded up to what people write: whole minutes, or seconds below one. */
 function durationText(ms: number): string {
-  const units = [
-    ['h', 3_600_000],
-    ['m', 60_000],
-    ['s', 1000],
-  ] as const;
-  const [unit, size] = units.find(([, each]) => ms % each === 0) ?? ['ms', 1];
-  return `${ms / size}${unit}`;
+  return ms > 60_000 ? `${Math.ceil(ms / 60_000)}m` : `${Math.ceil(ms / 1000)}s`;
 }
 
 const DURABILITY_RULES: readonly Rule[] = [
