@@ -82,7 +82,7 @@ export function copyAt(file: string, origin: ModuleCopy['origin']): ModuleCopy |
   };
 }
 
-export function utf8Text(content: Uint8Array, file: string): string {
+function utf8Text(content: Uint8Array, file: string): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content);
   } catch (cause) {

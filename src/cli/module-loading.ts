@@ -25,7 +25,7 @@ export interface ModulePlaces {
 }
 
 /** The code of the catalogue leads, so that `explain` finds the page. */
-export function problemError({ code, fault, message, module }: ModuleProblem): KwamError {
+function problemError({ code, fault, message, module }: ModuleProblem): KwamError {
   return new KwamError('REFUSED', `${code}: ${message}`, { context: { code, fault, module } });
 }
 
