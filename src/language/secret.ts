@@ -1,7 +1,7 @@
 /**
  * A reference to a secret: where it is kept, never what it is.
  * Opaque: it prints and serialises as `[secret]`, so that no plan, log or message can carry even its place by accident; only
- * who resolves it at use asks `secretLocation`. Two references are compared by `sameSecret`.
+ * who resolves it at use asks `secretLocation`.
  */
 const PRINTED = '[secret]';
 
@@ -28,8 +28,4 @@ export class SecretReference {
 /** The `secret://…` URI. For the one who resolves it at use, and for nobody else. */
 export function secretLocation(secret: SecretReference): string {
   return SecretReference.uriOf(secret);
-}
-
-export function sameSecret(left: SecretReference, right: SecretReference): boolean {
-  return SecretReference.uriOf(left) === SecretReference.uriOf(right);
 }
