@@ -8,7 +8,14 @@ import { join } from 'node:path';
 import type { DigestHex } from '../digest.ts';
 import { KwamError } from '../errors.ts';
 import type { FileSystem } from '../filesystem.ts';
-import { evidencePath, isReceiving, packPath, parseEvidenceName, parsePackName, type StoreLayout } from './layout.ts';
+import {
+  evidencePath,
+  isReceiving,
+  packPath,
+  parseEvidenceName,
+  parsePackName,
+  type StoreLayout,
+} from './layout.ts';
 import { openPack, type PackContents, withFile } from './pack-reader.ts';
 
 export interface DroppedFile {
