@@ -36,8 +36,13 @@ export interface RepairedTokens {
   readonly repairs: readonly Repair[];
 }
 
-const CLOSER: Readonly<Record<string, string>> = { '{': '}', '[': ']', '(': ')' };
-const CLOSERS = new Set(Object.values(CLOSER));
+/** A map, because a program may hold any word: `constructor` is no bracket. */
+const CLOSER: ReadonlyMap<string, string> = new Map([
+  ['{', '}'],
+  ['[', ']'],
+  ['(', ')'],
+]);
+const CLOSERS = new Set(CLOSER.values());
 /** After these a declaration is not over. */
 const UNFINISHED = new Set(['apiVersion', 'module', 'import', 'as', 'digest', 'use', 'let', '=', 'export']);
 /** Ordinary words outside of an import. */
@@ -72,7 +77,7 @@ class Repairer {
 
   /** False when the nesting is too deep to go on. */
   #take(token: Token, at: number): boolean {
-    if (token.image in CLOSER) {
+    if (CLOSER.has(token.image)) {
       this.#open.push(token);
       if (this.#open.length > programNestingMax) return this.#refuseDepth(token);
     } else if (CLOSERS.has(token.image)) {
@@ -91,7 +96,7 @@ class Repairer {
   }
 
   #close(token: Token): boolean {
-    const opener = this.#open.findLastIndex((each) => CLOSER[each.image] === token.image);
+    const opener = this.#open.findLastIndex((each) => CLOSER.get(each.image) === token.image);
     if (opener < 0) {
       this.#note('closes-nothing', token);
       return false;
@@ -172,7 +177,7 @@ class Repairer {
   #closeDownTo(depth: number): void {
     while (this.#open.length > depth) {
       const opener = this.#open.pop()!;
-      const closer = CLOSER[opener.image]!;
+      const closer = CLOSER.get(opener.image)!;
       const insertedOffset = endOf(this.out.at(-1)!);
       this.out.push(this.#virtual(closer, insertedOffset));
       this.repairs.push({
