@@ -8,9 +8,9 @@ import type { Command } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { EXIT, KwamError } from '../errors.ts';
 import { compile } from '../language/compile.ts';
-import { type GuardVerdict, guardVerdicts } from '../language/guard-verdict.ts';
+import { type GuardVerdict, guardEntries, guardVerdicts } from '../language/guard-verdict.ts';
 import { parseInventory } from '../language/inventory.ts';
-import { checkJson, type GuardJson } from '../language/render-json.ts';
+import { checkJson } from '../language/render-json.ts';
 import { renderPretty } from '../language/render-pretty.ts';
 import { renderSarif } from '../language/render-sarif.ts';
 import { modulesOf } from './module-loading.ts';
@@ -66,7 +66,7 @@ async function check(shell: Shell, file: string, options: CheckOptions): Promise
     );
   }
   if (options.json) {
-    const document = checkJson(compiled.diagnostics, compiled.program.holes, verdicts.flatMap(guardJson));
+    const document = checkJson(compiled.diagnostics, compiled.program.holes, guardEntries(verdicts));
     return printLine(shell.output, JSON.stringify(document, undefined, 2));
   }
   const colour = shell.output.stderr.isTTY === true && shell.environment['NO_COLOR'] === undefined;
@@ -95,29 +95,8 @@ function readInventory(file: string) {
   }
   const result = parseInventory(text);
   if (result.inventory !== undefined) return result.inventory;
-  const problems = result.problems.map((problem) => JSON.stringify(problem)).join('; ');
+  const problems = result.problems.map(({ path, message }) => `${path}: ${message}`).join('; ');
   throw new KwamError('USAGE', `${file} is not an inventory of schema kwam.inventory/v1: ${problems}`);
-}
-
-function guardJson({ guard, declared, accepted, result }: GuardVerdict): GuardJson[] {
-  if (result === undefined) return [];
-  const { worst } = result;
-  return [
-    {
-      name: guard.name,
-      declaredNines: declared.amount,
-      accepted,
-      lossPerYear: worst.lossPerYear,
-      nines: worst.nines,
-      schemes: result.schemes.map((each) => ({
-        n: each.scheme.shards,
-        m: each.scheme.toleratedLosses,
-        lossPerYear: each.lossPerYear,
-        nines: each.nines,
-        terms: each.terms.map((term) => ({ name: term.name, value: term.lossPerYear })),
-      })),
-    },
-  ];
 }
 
 /** Which term costs how many nines, and what would gain the most. */
