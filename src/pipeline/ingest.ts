@@ -99,6 +99,7 @@ class Put {
   readonly #work: readonly Work[];
   readonly #entries = new Map<DigestHex, PackRecordEntry>();
   #results: WorkResult[] = [];
+  #bytesRead = 0;
 
   constructor(services: IngestServices, request: IngestRequest, walk: Walk) {
     this.#services = services;
@@ -119,24 +120,25 @@ class Put {
   }
 
   #createReader(): Reader {
-    const { services, request } = { services: this.#services, request: this.#request };
+    const { pool, replicate } = this.#services;
+    const { signal, onProgress } = this.#request;
     const bytesTotal = this.#work.reduce((sum, work) => sum + work.bytes, 0);
-    let bytesDone = 0;
     return {
-      pool: services.pool,
+      pool,
       session: this.#session,
       base: this.#walk.base,
-      sizes: services.replicate.chunker,
-      ...(request.signal === undefined ? {} : { signal: request.signal }),
+      sizes: replicate.chunker,
+      ...(signal === undefined ? {} : { signal }),
       onBytes: (bytes) => {
-        bytesDone += bytes;
-        request.onProgress(bytesDone, bytesTotal);
+        this.#bytesRead += bytes;
+        onProgress(this.#bytesRead, bytesTotal);
       },
     };
   }
 
   /** chunk → hash → dedup → pack; packs that are full are placed and copied meanwhile. */
   async readTree(): Promise<void> {
+    this.#bytesRead = 0;
     this.#results = await this.#readAll(this.#work);
   }
 
@@ -179,18 +181,19 @@ class Put {
   }
 
   #manifest(): Pick<StoredManifest, 'manifest' | 'orphans'> {
-    const { services, request } = { services: this.#services, request: this.#request };
+    const { producer, codecId, clock, replicate } = this.#services;
+    const { name, path } = this.#request;
     const others = this.#walk.entries.filter((entry) => entry.type !== 'file');
     const files: ManifestEntry[] = [...others, ...this.#results.flatMap((result) => result.files)];
     const { kept, orphans } = splitOrphanLinks(files);
-    if (kept.length === 0) throw nothingRead(request.path, this.#problems());
+    if (kept.length === 0) throw nothingRead(path, this.#problems());
     const chunks = joinRuns(this.#results.flatMap((result) => result.chunks));
     const manifest: Manifest = {
-      name: request.name,
-      producer: services.producer,
-      codecId: toHex(services.codecId),
-      createdAt: new Date(services.clock.now()).toISOString(),
-      chunker: { rule: CHUNKER_RULE, ...services.replicate.chunker },
+      name,
+      producer,
+      codecId: toHex(codecId),
+      createdAt: new Date(clock.now()).toISOString(),
+      chunker: { rule: CHUNKER_RULE, ...replicate.chunker },
       bytes: chunks.lengths.reduce((sum, length) => sum + length, 0),
       chunks,
       files: kept,
