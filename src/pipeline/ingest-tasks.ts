@@ -138,7 +138,7 @@ function readPart(context: WorkerContext, input: IngestPartInput): fs.BigIntStat
       const before = fs.fstatSync(file, { bigint: true });
       const count = readUpTo(file, target, input.start);
       const after = fs.fstatSync(file, { bigint: true });
-      if (count === target.length && versionOf(before) === versionOf(after)) return after;
+      if (count === target.length && isSameVersion(before, after)) return after;
       const detail = `changed while bytes ${input.start} to ${input.start + target.length} were read`;
       return unread(input.path, 'changed', detail, Number(after.size));
     }),
@@ -212,11 +212,15 @@ function readStable(
       return unread(entry.path, 'changed', `grew to ${size} bytes since it was listed`, size);
     const count = readUpTo(file, context.input().subarray(position, position + size), 0);
     const after = fs.fstatSync(file, { bigint: true });
-    if (count === size && versionOf(before) === versionOf(after)) {
+    if (count === size && isSameVersion(before, after)) {
       return { ok: true, size, mtimeNs: after.mtimeNs };
     }
   }
   return unread(entry.path, 'changed', `changed while it was read, ${READ_TRIES} times`);
+}
+
+function isSameVersion(a: fs.BigIntStats, b: fs.BigIntStats): boolean {
+  return a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs && a.size === b.size && a.ino === b.ino;
 }
 
 function versionOf(stat: fs.BigIntStats): string {

@@ -8,7 +8,15 @@ import * as fs from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { KwamError } from '../errors.ts';
-import { type EntryPath, entryPath, pathKey, ROOT_PATH, showPath } from '../manifest/entry-path.ts';
+import type { FilePath } from '../filesystem.ts';
+import {
+  type EntryPath,
+  entryPath,
+  entryPathBytes,
+  pathKey,
+  ROOT_PATH,
+  showPath,
+} from '../manifest/entry-path.ts';
 import type { ManifestEntry } from '../manifest/manifest.ts';
 import type { RunOptions, WorkerPool } from '../workers/pool.ts';
 import { defineTask } from '../workers/task.ts';
@@ -93,13 +101,8 @@ function compact(entry: ManifestEntry): ManifestEntry {
 export function listTree(path: string, emit: (page: ManifestEntry[]) => void): Listing {
   const { root, stat } = statRoot(resolve(path));
   const lister: Lister = { emit, page: [], problems: [], firstLinks: new Map() };
-  addEntry(
-    lister,
-    Buffer.from(root),
-    stat.isDirectory() ? ROOT_PATH : entryPath(Buffer.from(basename(root))),
-    stat,
-  );
-  if (stat.isDirectory()) listDirectory(lister, Buffer.from(root), ROOT_PATH);
+  addEntry(lister, root, stat.isDirectory() ? ROOT_PATH : entryPath(Buffer.from(basename(root))), stat);
+  if (stat.isDirectory()) listDirectory(lister, root, ROOT_PATH);
   emit(lister.page);
   return { base: stat.isDirectory() ? root : dirname(root), problems: lister.problems };
 }
@@ -128,12 +131,14 @@ function noRoot(path: string, got: string, cause?: unknown): KwamError {
   return new KwamError('USAGE', message, { cause });
 }
 
-function listDirectory(lister: Lister, directory: Buffer, relative: EntryPath): void {
-  const names = attempt(lister, relative, () => fs.readdirSync(directory, { encoding: 'buffer' }));
+function listDirectory(lister: Lister, directory: FilePath, relative: EntryPath): void {
+  // As Latin-1 each byte of a name is one character: names sort by bytes, and plain ones are read without a decoder.
+  const names = attempt(lister, relative, () => fs.readdirSync(directory, { encoding: 'latin1' }));
   if (names === undefined) return;
-  for (const name of names.sort(Buffer.compare)) {
-    const path = joinPath(relative, name);
-    const full = Buffer.concat([directory, SLASH, name]);
+  for (const name of names.sort()) {
+    const own = isAscii(name) ? name : entryPath(new Uint8Array(Buffer.from(name, 'latin1')));
+    const path = relative === ROOT_PATH ? own : joined(relative, own);
+    const full = toFilePath(joined(directory, own));
     const stat = attempt(lister, path, () => fs.lstatSync(full, { bigint: true }));
     if (stat === undefined) continue;
     addEntry(lister, full, path, stat);
@@ -141,16 +146,20 @@ function listDirectory(lister: Lister, directory: Buffer, relative: EntryPath): 
   }
 }
 
-const SLASH = Buffer.from('/');
+const isAscii = (name: string): boolean => !/[^ -~]/.test(name);
 
-function joinPath(parent: EntryPath, name: Buffer): EntryPath {
-  const own = entryPath(new Uint8Array(name));
-  if (parent === ROOT_PATH) return own;
+function joined(parent: EntryPath, own: EntryPath): EntryPath {
   if (typeof parent === 'string' && typeof own === 'string') return `${parent}/${own}`;
-  return new Uint8Array(Buffer.concat([Buffer.from(parent as string), SLASH, name]));
+  return new Uint8Array(Buffer.concat([entryPathBytes(parent), SLASH, entryPathBytes(own)]));
 }
 
-function addEntry(lister: Lister, full: Buffer, path: EntryPath, stat: fs.BigIntStats): void {
+const SLASH = Buffer.from('/');
+
+function toFilePath(path: EntryPath): FilePath {
+  return typeof path === 'string' ? path : Buffer.from(path.buffer, path.byteOffset, path.length);
+}
+
+function addEntry(lister: Lister, full: FilePath, path: EntryPath, stat: fs.BigIntStats): void {
   const inode = {
     path,
     mode: Number(stat.mode & 0o7777n),
@@ -178,7 +187,7 @@ interface NamedInode {
   readonly mtimeNs: bigint;
 }
 
-function addSymlink(lister: Lister, full: Buffer, inode: NamedInode): void {
+function addSymlink(lister: Lister, full: FilePath, inode: NamedInode): void {
   const target = attempt(lister, inode.path, () => fs.readlinkSync(full, { encoding: 'buffer' }));
   if (target === undefined) return;
   add(lister, { type: 'symlink', ...inode, target: entryPath(new Uint8Array(target)) });
