@@ -4,7 +4,8 @@
  * In a clone it runs the TypeScript sources; in the published package the compiled ones.
  */
 import { existsSync } from 'node:fs';
-import { enableCompileCache } from 'node:module';
+// As a whole: a Node that is too old has no such export, and must get as far as the line below.
+import module from 'node:module';
 
 const NEEDED = [24, 15];
 const [major, minor] = process.versions.node.split('.').map(Number);
@@ -14,7 +15,7 @@ if (major < NEEDED[0] || (major === NEEDED[0] && minor < NEEDED[1])) {
   );
   process.exit(3);
 }
-enableCompileCache?.();
+module.enableCompileCache?.();
 const compiled = new URL('../dist/main.js', import.meta.url);
 const source = new URL('../src/main.ts', import.meta.url);
 const { main } = await import((existsSync(source) ? source : compiled).href);

@@ -1,9 +1,10 @@
 /** Wrong arguments: exit code 2, one clear line, no stack trace. */
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { KwamError } from '../../src/errors.ts';
-import { run, runHere, temporary } from './run.ts';
+import { PROGRAM, run, runHere, temporary } from './run.ts';
 
 const DIRECTORY = temporary('usage');
 
@@ -81,4 +82,25 @@ describe('as a process', () => {
       expect(stderr).toMatch(/^kwam-dp: expected a cluster in [^\n]*kwam-dp dev up [^\n]*\n$/);
     },
   );
+});
+
+describe('a Node that is too old', () => {
+  it('gets one clear line', async () => {
+    const pretend =
+      'Object.defineProperty(process, "versions", { value: { ...process.versions, node: "20.20.2" } })';
+    const args = ['--import', `data:text/javascript,${encodeURIComponent(pretend)}`, PROGRAM, '--version'];
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+    expect([status, stdout]).toEqual([3, '']);
+    expect(stderr).toMatch(/^kwam-dp: expected Node 24\.15 or newer, .*\n$/);
+  });
+
+  it('meets no import that it does not have', () => {
+    const imports = readFileSync(PROGRAM, 'utf8').match(/^import .*$/gm);
+    expect(imports).toEqual(["import { existsSync } from 'node:fs';", "import module from 'node:module';"]);
+  });
+
+  it('is not what the scripts run after set-up: a shell remembers where it found node', () => {
+    const { scripts } = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8'));
+    expect(scripts.demo).toBe('node scripts/setup.mjs && node_modules/.bin/node bin/kwam-dp.mjs demo');
+  });
 });
