@@ -30,6 +30,7 @@ import { INPUT_BYTES, type Kernels, REGION } from '../src/wasm/kernels.ts';
 import { loadKernels } from '../src/wasm/load.ts';
 import { fastCdcCuts } from '../test/reference/fastcdc.ts';
 import type { Figure } from './figure.ts';
+import { quantile } from './quantile.ts';
 
 const SIZES: ChunkerSizes = {
   chunkBytesMin: chunkBytesMinDefault,
@@ -99,11 +100,6 @@ function scanWithPeer(data: Uint8Array): number {
 function rateOf({ result }: Bench['tasks'][number]): number {
   assert(result.state === 'completed', `the benchmark ran: ${result.state}`);
   return INPUT_BYTES / result.latency.p50 / 1e6;
-}
-
-function quantile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(share * (sorted.length - 1))]!;
 }
 
 /** Counts the bytes of chunks and of different chunks, for one way to cut. */

@@ -15,6 +15,7 @@ import { fileURLToPath } from 'node:url';
 import { KwamError } from '../src/errors.ts';
 import { seededRandom } from '../src/random.ts';
 import type { Figure } from './figure.ts';
+import { quantile } from './quantile.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const COMMAND = join(ROOT, 'bin/kwam-dp.mjs');
@@ -86,11 +87,6 @@ function smokeTree(work: string): string {
   for (let i = 0; i < 16; i++)
     writeFileSync(join(tree, `file-${i}`), random.fill(new Uint8Array(100_000 + i * 4096)));
   return tree;
-}
-
-function quantile(values: readonly number[], share: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(share * (sorted.length - 1))]!;
 }
 
 export async function bench(options: { smoke: boolean }): Promise<Figure[]> {

@@ -12,6 +12,7 @@ import { parse } from '../src/language/parse.ts';
 import { parseText } from '../src/language/parser.ts';
 import { resolve } from '../src/language/resolve.ts';
 import type { Figure } from './figure.ts';
+import { quantile } from './quantile.ts';
 
 const LINES_A_BLOCK = 10;
 
@@ -34,10 +35,6 @@ function millisecondsOf(work: () => unknown): number {
   const started = performance.now();
   work();
   return performance.now() - started;
-}
-
-function quantile(values: readonly number[], share: number): number {
-  return [...values].sort((left, right) => left - right)[Math.floor(share * (values.length - 1))]!;
 }
 
 export async function bench(options: { smoke: boolean }): Promise<Figure[]> {

@@ -14,6 +14,7 @@ import { seededRandom } from '../src/random.ts';
 import { INPUT_BYTES, type Kernels, REGION } from '../src/wasm/kernels.ts';
 import { loadKernels } from '../src/wasm/load.ts';
 import type { Figure } from './figure.ts';
+import { quantile } from './quantile.ts';
 
 const DATA_SHARDS = 8;
 const LOST = [1, 4, 6];
@@ -26,10 +27,10 @@ interface Sample {
   readonly spread: number;
 }
 
-function summarize(gigabytesPerSecond: number[]): Sample {
-  const sorted = gigabytesPerSecond.sort((a, b) => a - b);
-  const at = (share: number): number => sorted[Math.floor(share * (sorted.length - 1))]!;
-  return { value: at(0.5), spread: (at(0.75) - at(0.25)) / at(0.5) };
+function summarize(gigabytesPerSecond: readonly number[]): Sample {
+  const value = quantile(gigabytesPerSecond, 0.5);
+  const spread = (quantile(gigabytesPerSecond, 0.75) - quantile(gigabytesPerSecond, 0.25)) / value;
+  return { value, spread };
 }
 
 /** One sample per task; all tasks take turns in every round, so that they see the same minutes of a shared machine. */

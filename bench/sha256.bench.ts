@@ -18,6 +18,7 @@ import { seededRandom } from '../src/random.ts';
 import { type Kernels, REGION } from '../src/wasm/kernels.ts';
 import { loadKernels } from '../src/wasm/load.ts';
 import type { Figure } from './figure.ts';
+import { quantile } from './quantile.ts';
 
 const MESSAGE_BYTES = 65_536;
 const MESSAGE_COUNT = 16;
@@ -104,9 +105,4 @@ async function takeTurns(works: [Work, Work], roundMs: number, rounds: number, r
       rates[i as 0 | 1].push(TOTAL_BYTES / result.latency.p50 / 1e6);
     }
   }
-}
-
-function quantile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(share * (sorted.length - 1))]!;
 }

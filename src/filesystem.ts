@@ -60,16 +60,7 @@ const FLAGS: Record<OpenMode, string> = { read: 'r', update: 'r+', create: 'wx+'
 export const nodeFileSystem: FileSystem = {
   open: (path, mode) => guarded('open', path, () => fs.openSync(path, FLAGS[mode]) as FileHandle),
   close: (file) => guarded('close', file, () => fs.closeSync(file)),
-  read: (file, into, position) =>
-    guarded('read', file, () => {
-      let done = 0;
-      while (done < into.length) {
-        const count = fs.readSync(file, into, done, into.length - done, position + done);
-        if (count === 0) break;
-        done += count;
-      }
-      return done;
-    }),
+  read: (file, into, position) => guarded('read', file, () => readUpTo(file, into, position)),
   write: (file, parts, position) =>
     guarded('write', file, () => {
       for (let first = 0; first < parts.length; first += WRITE_PARTS_MAX) {
@@ -95,6 +86,17 @@ export const nodeFileSystem: FileSystem = {
   makeDirectory: (path) =>
     guarded('create directory', path, () => void fs.mkdirSync(path, { recursive: true })),
 };
+
+/** Fills `into` from `position` on; fewer bytes only where the file ends. Throws what Node throws. */
+export function readUpTo(file: number, into: Uint8Array, position: number): number {
+  let done = 0;
+  while (done < into.length) {
+    const count = fs.readSync(file, into, done, into.length - done, position + done);
+    if (count === 0) break;
+    done += count;
+  }
+  return done;
+}
 
 function writeAll(file: FileHandle, parts: readonly Uint8Array[], position: number): number {
   const total = parts.reduce((sum, part) => sum + part.length, 0);

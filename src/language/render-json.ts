@@ -3,27 +3,13 @@
  * In: diagnostics, holes, and the guards as the durability rules report them. Out: a plain value; lines and columns 1-based.
  */
 import { type Diagnostic, hasErrors } from './diagnostic.ts';
+import type { GuardEntry } from './guard-verdict.ts';
 import type { Hole } from './ir.ts';
 import type { SourceRange } from './source.ts';
 
 interface RangeJson {
   readonly start: { readonly line: number; readonly column: number };
   readonly end: { readonly line: number; readonly column: number };
-}
-
-export interface GuardJson {
-  readonly name: string;
-  readonly declaredNines: number;
-  readonly accepted: boolean;
-  readonly lossPerYear: number;
-  readonly nines: number;
-  readonly schemes: readonly {
-    readonly n: number;
-    readonly m: number;
-    readonly lossPerYear: number;
-    readonly nines: number;
-    readonly terms: readonly { readonly name: string; readonly value: number }[];
-  }[];
 }
 
 function rangeJson({ start, end }: SourceRange): RangeJson {
@@ -57,7 +43,7 @@ function diagnosticJson({ code, severity, message, note, suggestion, file, range
 export function checkJson(
   diagnostics: readonly Diagnostic[],
   holes: readonly Hole[],
-  guards: readonly GuardJson[],
+  guards: readonly GuardEntry[],
 ) {
   return {
     schema: 'kwam.check/v1',

@@ -8,7 +8,7 @@ import * as fs from 'node:fs';
 import type { MessagePort } from 'node:worker_threads';
 import { asDigest, DIGEST_BYTES } from '../digest.ts';
 import { KwamError } from '../errors.ts';
-import type { FilePath } from '../filesystem.ts';
+import { type FilePath, readUpTo } from '../filesystem.ts';
 import { crossCheck } from '../hashing/cross-check.ts';
 import { type EntryPath, showPath } from '../manifest/entry-path.ts';
 import type { ChunkerSizes } from '../plan.ts';
@@ -225,16 +225,6 @@ function isSameVersion(a: fs.BigIntStats, b: fs.BigIntStats): boolean {
 
 function versionOf(stat: fs.BigIntStats): string {
   return `${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`;
-}
-
-function readUpTo(file: number, into: Uint8Array, position: number): number {
-  let done = 0;
-  while (done < into.length) {
-    const count = fs.readSync(file, into, done, into.length - done, position + done);
-    if (count === 0) break;
-    done += count;
-  }
-  return done;
 }
 
 /** Appends (offset, length) pairs of the chunks found in INPUT[start, start+length); returns how many. */

@@ -213,10 +213,6 @@ export class Store {
     return this.#packs.get(id);
   }
 
-  packBySequence(sequence: number): PackInfo | undefined {
-    return this.#packs.at(sequence);
-  }
-
   packFile(id: DigestHex): string {
     return packPath(this.layout.packs, id);
   }
