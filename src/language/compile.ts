@@ -1,10 +1,12 @@
 /**
  * The compiler as one sentence: parse → resolve → check (→ plan, which to-plan.ts makes of a program that is ok).
+ * A file that begins with `module` is checked as a module.
  * In: a program's text and what the caller knows beside it. Out: the IR and every diagnostic, sorted; never an exception.
  * Runs in a browser as in Node: modules, tables and inventories come through the options.
  */
 import { check } from './check.ts';
 import type { CheckContext } from './check-context.ts';
+import { checkModule } from './check-module.ts';
 import { type Diagnostic, hasErrors, sortDiagnostics } from './diagnostic.ts';
 import { holeDiagnostics } from './holes.ts';
 import type { ProgramIr } from './ir.ts';
@@ -35,6 +37,7 @@ export function compile(file: string, text: string, options: CompileOptions): Co
     ...parsed.diagnostics,
     ...diagnostics,
     ...holeDiagnostics(program, options.allowHoles ?? false),
+    ...checkModule(parsed.program, program),
     ...check(program, options.context),
   ]);
   return { source: parsed.source, program, diagnostics: all, ok: !hasErrors(all) };

@@ -3,7 +3,7 @@
  */
 import type { Literal } from './literals.ts';
 import { DIMENSION_WORDS } from './quantity.ts';
-import type { ExpectedType } from './schema-types.ts';
+import type { AttributeRow, ExpectedType } from './schema-types.ts';
 
 function joined(parts: readonly string[]): string {
   return parts.length < 2 ? parts.join('') : `${parts.slice(0, -1).join(', ')} or ${parts.at(-1)}`;
@@ -48,6 +48,18 @@ export function describeType(type: ExpectedType): string {
     case 'either':
       return joined(type.of.map(describeType));
   }
+}
+
+/** What is due for an attribute: its type, or the form of its body. */
+export function describeAttribute({ name, type, body }: AttributeRow): string {
+  if (type !== undefined) return describeType(type);
+  if (body?.kind === 'record') {
+    const required = body.attributes.filter((each) => each.required).map((each) => each.name);
+    return `\`${name} { ${[...required.map((each) => `${each} …`), ...(required.length === 0 ? ['…'] : [])].join(' ')} }\``;
+  }
+  if (body === undefined) return `\`${name}\``;
+  const { keyNoun, entry } = body;
+  return `\`${name} { … }\`, each entry named by ${keyNoun}${entry.type === undefined ? '' : `, with ${describeType(entry.type)}`}`;
 }
 
 /** "a size" */

@@ -59,7 +59,7 @@ export class Fitter {
   readonly #names: Names;
   readonly #normalizer: Normalizer;
   readonly #report: Report;
-  readonly #listed = new Set<number>();
+  readonly #listed = new Set<string>();
 
   constructor(source: SourceText, names: Names, normalizer: Normalizer, report: Report) {
     this.#source = source;
@@ -98,8 +98,9 @@ export class Fitter {
 
   /** Lists a hole once, however often a `let` brings it into use. */
   hole(range: SourceRange, path: string, expected: string): ValueIr {
-    if (!this.#listed.has(range.start.offset)) {
-      this.#listed.add(range.start.offset);
+    const key = `${range.start.offset} ${path}`;
+    if (!this.#listed.has(key)) {
+      this.#listed.add(key);
       this.holes.push({ path, expected, file: this.#source.file, range });
     }
     return { kind: 'hole', expected, range };

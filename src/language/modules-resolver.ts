@@ -12,17 +12,6 @@ import { fine, type ModuleProblem, type Outcome, refused } from './modules-probl
 import { parse } from './parse.ts';
 import { resolve } from './resolve.ts';
 
-/** Blocks that only std/ exports and modules-tables.ts reads; a program does not use them by name. */
-const TABLE_BLOCKS: ReadonlySet<string> = new Set(['hardware', 'interconnects', 'sandboxes']);
-
-function withoutTables(module: VerifiedModule) {
-  const { parsed } = module.text;
-  const items = parsed.program.items.filter(
-    (item) => item.kind !== 'block' || !TABLE_BLOCKS.has(item.blockKind.text),
-  );
-  return { ...parsed, program: { items } };
-}
-
 /** Each module once, however many others import it. */
 const compiled = new WeakMap<VerifiedModule, Outcome<LoadedModule>>();
 
@@ -37,7 +26,7 @@ export function compiledModule(module: VerifiedModule): Outcome<LoadedModule> {
 
 function compile(module: VerifiedModule): Outcome<LoadedModule> {
   const within: ModuleResolver = { load: (request) => answerFrom(module, request.module) };
-  const { program, diagnostics } = resolve(withoutTables(module), within);
+  const { program, diagnostics } = resolve(module.text.parsed, within);
   const error = diagnostics.find((each) => each.severity === 'error');
   if (error === undefined) return fine({ program, digest: module.digest });
   return refused(

@@ -11,6 +11,7 @@ import { fine, type Outcome, refused } from './modules-problem.ts';
 import { type Parsed, parse } from './parse.ts';
 import { attributeRow, BLOCKS } from './schema.ts';
 import type { BodyRow, ExpectedType } from './schema-types.ts';
+import type { SourceRange } from './source.ts';
 import type { WrittenAtom, WrittenBody, WrittenImport, WrittenProgram, WrittenValue } from './written.ts';
 
 /** The digest of canonical JSON under a domain, `sha256:<64 hex>`: no digest of one domain is ever one of another. */
@@ -91,36 +92,40 @@ export function readModule(file: string, text: string, expectedName?: string): O
   return isStandard(name) ? refuseForeign(module) : fine(module);
 }
 
-/** A standard module says the same on every machine: it reads nothing and rests on nothing that could differ. */
+/** What keeps a text from being a module of that name, and where. */
+export interface ModuleFlaw {
+  readonly fault: 'importsBeyondStd' | 'readsSecret' | 'readsFile';
+  readonly message: string;
+  readonly range: SourceRange;
+}
+
 function refuseForeign(module: ModuleText): Outcome<ModuleText> {
-  const { name, imports, parsed } = module;
-  const foreign = imports.find((each) => !isStandard(each.module));
+  const flaw = standardFlaw(module.name, module.parsed.program);
+  if (flaw === undefined) return fine(module);
+  return refused(flaw.fault, module.name, `line ${flaw.range.start.line}: ${flaw.message}`);
+}
+
+/** A standard module says the same on every machine: it reads nothing and rests on nothing that could differ. */
+export function standardFlaw(name: string, program: WrittenProgram): ModuleFlaw | undefined {
+  const foreign = importsOf(program).find((each) => !isStandard(each.module));
   if (foreign !== undefined) {
-    return refused(
-      'importsBeyondStd',
-      name,
-      `expected "${name}" to import standard modules only, got "${foreign.module}"; copy what it needs into std/`,
-    );
+    const message = `expected "${name}" to import standard modules only, got "${foreign.module}"; copy what it needs into std/`;
+    return { fault: 'importsBeyondStd', message, range: foreign.item.module.range };
   }
-  const atoms = parsed.program.items.flatMap(atomsOfItem);
-  const secret = atoms.find((atom) => atom.form === 'uri' && /^secret:/i.test(atom.text));
+  const atoms = program.items.flatMap(atomsOfItem);
+  const secret = atoms.find(isSecret);
   if (secret !== undefined) {
-    return refused(
-      'readsSecret',
-      name,
-      `expected no secret in the standard module "${name}", got one in line ${secret.range.start.line}; take the secret as an attribute of the program instead`,
-    );
+    const message = `expected no secret in the standard module "${name}", got one; take the secret as an attribute of the program instead`;
+    return { fault: 'readsSecret', message, range: secret.range };
   }
-  const path =
-    atoms.find((atom) => atom.form === 'uri' && /^file:/i.test(atom.text)) ?? pathIn(parsed.program);
-  if (path !== undefined) {
-    return refused(
-      'readsFile',
-      name,
-      `expected no file to be read by the standard module "${name}", got ${path.text} in line ${path.range.start.line}; write the value itself`,
-    );
-  }
-  return fine(module);
+  const path = atoms.find((atom) => atom.form === 'uri' && /^file:/i.test(atom.text)) ?? pathIn(program);
+  if (path === undefined) return undefined;
+  const message = `expected no file to be read by the standard module "${name}", got ${path.text}; write the value itself`;
+  return { fault: 'readsFile', message, range: path.range };
+}
+
+function isSecret(atom: WrittenAtom): boolean {
+  return atom.form === 'uri' && /^secret:/i.test(atom.text);
 }
 
 function atomsOfItem(item: WrittenProgram['items'][number]): readonly WrittenAtom[] {

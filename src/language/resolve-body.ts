@@ -3,13 +3,15 @@
  * In: a written body, its row, the path for holes. Out: a typed body; diagnostics for unknown, repeated and missing attributes and
  * for values and bodies that are due or not. A hole where a body is due stands for all of it.
  */
-import { describeType } from './describe.ts';
+import { describeAttribute, describeType } from './describe.ts';
 import { type DiagnosticCode, type DiagnosticExtras, diagnostic, type Suggestion } from './diagnostic.ts';
 import type { Fitter } from './fit.ts';
 import type { AttributeIr, BodyIr } from './ir.ts';
 import { literalOf, plainText } from './literals.ts';
 import { nearestName } from './nearest-name.ts';
 import type { Normalizer, Report } from './normalize.ts';
+import { omissionIn } from './omissions.ts';
+import type { Comment } from './parser.ts';
 import { attributeRow } from './schema.ts';
 import type { AttributeRow, BodyRow } from './schema-types.ts';
 import type { SourceRange, SourceText } from './source.ts';
@@ -20,6 +22,7 @@ export interface BodyTools {
   readonly normalizer: Normalizer;
   readonly fitter: Fitter;
   readonly report: Report;
+  readonly comments: readonly Comment[];
   /** Offsets of syntax errors. */
   readonly damage: readonly number[];
 }
@@ -53,7 +56,7 @@ export class BodyResolver {
       if (attribute !== undefined) attributes.push(attribute);
     }
     open ||= this.#isDamaged(body.range);
-    if (!open) this.#requireAll(body, row, owner, seen);
+    if (!open) open = this.#requireAll(body, row, owner, seen);
     return { range: body.range, attributes, open };
   }
 
@@ -117,7 +120,7 @@ export class BodyResolver {
       return { kind: 'wrong' as const, range: written.name.range };
     }
     if (row.type !== undefined) return fitter.fit(normalizer.value(written.value), row.type, owner.path);
-    if (isHole) return fitter.hole(written.value.range, owner.path, `${owner.title} { … }`);
+    if (isHole) return fitter.hole(written.value.range, owner.path, describeAttribute(row));
     this.#error(
       'KW2014',
       `${owner.title} has no value of its own: expected \`{\` and its attributes`,
@@ -208,16 +211,30 @@ export class BodyResolver {
     return undefined;
   }
 
-  #requireAll(body: WrittenBody, row: BodyRow, owner: Owner, seen: ReadonlyMap<string, unknown>): void {
-    if (row.kind === 'map') return;
-    for (const each of row.attributes) {
-      if (!each.required || seen.has(each.name)) continue;
-      const expected = each.type === undefined ? `\`${each.name} { … }\`` : describeType(each.type);
-      this.#error('KW2010', `${owner.title} needs \`${each.name}\`: expected ${expected}`, owner.nameRange, {
-        note: each.doc,
-        suggestion: this.#insertion(body, each),
-      });
+  /** True where an omission comment made holes of what is missing: then the body is still open. */
+  #requireAll(body: WrittenBody, row: BodyRow, owner: Owner, seen: ReadonlyMap<string, unknown>): boolean {
+    if (row.kind === 'map') return false;
+    const missing = row.attributes.filter((each) => each.required && !seen.has(each.name));
+    if (missing.length === 0) return false;
+    const omission = omissionIn(body, this.#tools.comments);
+    for (const each of missing) {
+      if (omission === undefined) this.#missing(body, each, owner);
+      else this.#omitted(omission, each, owner);
     }
+    return omission !== undefined;
+  }
+
+  #omitted({ startOffset, text }: Comment, row: AttributeRow, owner: Owner): void {
+    const range = this.#tools.source.range(startOffset, startOffset + text.length);
+    this.#tools.fitter.hole(range, `${owner.path}.${row.name}`, describeAttribute(row));
+  }
+
+  #missing(body: WrittenBody, row: AttributeRow, owner: Owner): void {
+    const message = `${owner.title} needs \`${row.name}\`: expected ${describeAttribute(row)}`;
+    this.#error('KW2010', message, owner.nameRange, {
+      note: row.doc,
+      suggestion: this.#insertion(body, row),
+    });
   }
 
   /** The missing attribute with a hole, before the closing brace. */

@@ -34,13 +34,15 @@ class ProgramResolver {
   readonly diagnostics: Diagnostic[] = [];
   readonly #source: SourceText;
   readonly #items: readonly WrittenItem[];
+  readonly #comments: Parsed['comments'];
   readonly #modules: ModuleResolver;
   readonly #names: Names;
   readonly #damage: readonly number[];
 
-  constructor({ source, program, diagnostics }: Parsed, modules: ModuleResolver) {
+  constructor({ source, program, comments, diagnostics }: Parsed, modules: ModuleResolver) {
     this.#source = source;
     this.#items = program.items;
+    this.#comments = comments;
     this.#modules = modules;
     this.#damage = diagnostics.map((each) => each.range.start.offset);
     this.#names = new Names(source.file);
@@ -61,6 +63,7 @@ class ProgramResolver {
       normalizer,
       fitter,
       report,
+      comments: this.#comments,
       damage: this.#damage,
     });
     const blocks = written.map((each) => this.#block(each, bodies)).filter((each) => each !== undefined);
@@ -225,9 +228,12 @@ class ProgramResolver {
   }
 
   #unknownBlock({ blockKind: { text, range } }: WrittenBlock): undefined {
-    const nearest = nearestName(text, BLOCKS.keys());
+    const isModule = this.#of('module').length > 0;
+    const known = [...BLOCKS.values()].filter(({ moduleOnly }) => isModule || !moduleOnly);
+    const names = known.map(({ kind }) => kind);
+    const nearest = nearestName(text, names);
     this.#error('KW2007', `there is no block \`${text.slice(0, 60)}\``, range, {
-      note: `There are ${[...BLOCKS.keys()].map((each) => `\`${each}\``).join(', ')}.`,
+      note: `There are ${names.map((each) => `\`${each}\``).join(', ')}.`,
       suggestion:
         nearest === undefined
           ? undefined

@@ -14,7 +14,10 @@ export type BlockKind =
   | 'metric'
   | 'pool'
   | 'deploy'
-  | 'domains';
+  | 'domains'
+  | 'hardware'
+  | 'interconnects'
+  | 'sandboxes';
 
 /** Words whose list is not the schema's: a table in a module or in a rule file knows it. */
 export type Vocabulary =

@@ -4,50 +4,25 @@
  * one row. What values mean beyond their type (floors, capabilities, nines) is the rules' business.
  * Source: LANGUAGE.md "Blocks".
  */
-import type { Dimension } from './quantity.ts';
-import type { AttributeRow, BlockKind, BlockRow, BodyRow, ExpectedType, Vocabulary } from './schema-types.ts';
+import { MODULE_BODIES } from './schema-modules.ts';
+import {
+  choice,
+  duration,
+  either,
+  host,
+  integer,
+  list,
+  quantity,
+  record,
+  reference,
+  required,
+  secret,
+  size,
+  text,
+  word,
+} from './schema-rows.ts';
+import type { AttributeRow, BlockKind, BlockRow, BodyRow, ExpectedType } from './schema-types.ts';
 
-type Row = Omit<AttributeRow, 'name' | 'required'>;
-type Rows = Readonly<Record<string, Row & { readonly required?: boolean }>>;
-
-function record(rows: Rows): BodyRow {
-  const attributes = Object.entries(rows).map(([name, row]) => ({
-    ...row,
-    name,
-    required: row.required ?? false,
-  }));
-  return { kind: 'record', attributes };
-}
-
-const required = true;
-const text = (noun: string, example: string): ExpectedType => ({ kind: 'text', noun, example });
-const word = (vocabulary: Vocabulary, example: string, quoted = false): ExpectedType => ({
-  kind: 'word',
-  vocabulary,
-  quoted,
-  example,
-});
-const choice = (...words: string[]): ExpectedType => ({ kind: 'choice', words });
-const list = (of: ExpectedType, itemsMin = 1): ExpectedType => ({ kind: 'list', of, itemsMin });
-const either = (...of: ExpectedType[]): ExpectedType => ({ kind: 'either', of });
-const reference = (to: BlockKind): ExpectedType => ({ kind: 'reference', to });
-const quantity = (dimension: Dimension, bounds: { min?: number; max?: number } = {}): ExpectedType => ({
-  kind: 'quantity',
-  dimension,
-  ...bounds,
-});
-const integer = (noun: string, min: number, max: number): ExpectedType => ({
-  kind: 'number',
-  noun,
-  min,
-  max,
-  whole: true,
-});
-
-const duration = quantity('duration');
-const size = quantity('size');
-const secret: ExpectedType = { kind: 'secret' };
-const host: ExpectedType = { kind: 'host' };
 const pem = text('a path of a PEM file', '"keys/ca.pem"');
 const spiffeId: ExpectedType = {
   kind: 'uri',
@@ -393,20 +368,6 @@ const deploy = record({
   },
 });
 
-const domains: BodyRow = {
-  kind: 'map',
-  key: 'word',
-  keyNoun: 'the name of a fault domain',
-  entry: {
-    name: 'domain',
-    required: false,
-    doc: 'A fault domain.',
-    body: record({
-      within: { type: word('domain', 'spine'), doc: 'The wider domain that this one always lies in.' },
-    }),
-  },
-};
-
 function row(kind: BlockKind, doc: string, body: BodyRow, moduleOnly = false): [BlockKind, BlockRow] {
   return [kind, { kind, doc, body, moduleOnly }];
 }
@@ -422,7 +383,10 @@ export const BLOCKS: ReadonlyMap<string, BlockRow> = new Map<string, BlockRow>([
   row('metric', 'A counter with a target.', metric),
   row('pool', 'A set of nodes.', pool),
   row('deploy', 'A rollout: what, where to, in which waves, by whose consent.', deploy),
-  row('domains', 'Fault domains and how they nest.', domains, true),
+  row('domains', 'Fault domains and how they nest.', MODULE_BODIES.domains, true),
+  row('hardware', 'Accelerators and the native sources of their telemetry.', MODULE_BODIES.hardware, true),
+  row('interconnects', 'Latency and bandwidth by distance.', MODULE_BODIES.interconnects, true),
+  row('sandboxes', 'Sandboxes by strength.', MODULE_BODIES.sandboxes, true),
 ]);
 
 /** The row of an attribute in a body, or of a map's entry under the name that the author chose. */
