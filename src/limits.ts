@@ -16,6 +16,11 @@ export const chunkBytesMaxHighest = 4 * MIB;
 
 /** Unit of placement. Larger: fewer fsyncs and control entries; smaller: finer balance, quicker repair of one pack. */
 export const packBytesTarget = 32 * MIB;
+/** How fast a node reads its own packs back, and how often all of them: a tenth of an NVMe disk, and any rot within a week. */
+export const scrubBytesPerSecondDefault = 200 * MIB;
+export const scrubIntervalMsDefault = 7 * 24 * 3_600_000;
+/** What one node process may use. More: more worker threads, a larger dedup index and more streams (workers/memory-shares.ts). */
+export const nodeMemoryBytesDefault = 512 * MIB;
 /** A record's payload; a chunk, a shard slice or a part of a manifest. */
 export const recordBytesMax = 16 * MIB;
 export const shardSliceBytes = 1 * MIB;

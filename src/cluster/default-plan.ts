@@ -33,7 +33,14 @@ export function defaultPlan(options: DefaultPlanOptions): Plan {
   const { erasure } = options;
   return {
     schema: 'kwam.plan/v1',
+    program: { apiVersion: 'kwam.dev/v0.2', digest: '', imports: [] },
     trustDomain: TRUST_DOMAIN,
+    pools: [],
+    servers: [],
+    discoveries: [],
+    clients: [],
+    metrics: [],
+    deploys: [],
     nodes: Array.from({ length: options.nodes }, (_, i) => defaultNode(i)),
     replicate: {
       factor,
@@ -45,6 +52,7 @@ export function defaultPlan(options: DefaultPlanOptions): Plan {
         chunkBytesMax: chunkBytesMaxDefault,
       },
       packBytesTarget,
+      repair: { delayMs: 0, lazy: false },
     },
     scrub: { bytesPerSecondMax: 200 * MIB, intervalMs: 7 * 24 * 3600 * 1000 },
     memoryBytes: options.memoryBytes ?? 512 * MIB,

@@ -4,18 +4,17 @@
  * needs something that is absent says nothing, or says what it assumes.
  * A rule is pure: the same program and context give the same diagnostics.
  */
+import type { Tier } from '../plan.ts';
 import type { Diagnostic } from './diagnostic.ts';
 import type { Inventory } from './inventory.ts';
 import type { ProgramIr } from './ir.ts';
-
-/** Bandwidth and latency between two nodes, by the narrowest thing that both are in. */
-export type Tier = 'node' | 'rack' | 'spine' | 'az' | 'beyond';
 
 export interface Link {
   readonly bitsPerSecond: number;
   readonly latencyMs: number;
 }
 
+/** Bandwidth and latency between two nodes, by the narrowest thing that both are in. */
 export interface Interconnect {
   readonly name: string;
   readonly links: Readonly<Record<Tier, Link>>;

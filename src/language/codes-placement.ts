@@ -1,6 +1,7 @@
 /**
  * Pages of the codes KW40xx: domains, pools, and the mathematics of guards.
  * KW4003 and KW4012 need an inventory; their examples stand beside the one that the tests and `explain` use, of pool `small` with two nodes.
+ * KW4020 and KW4021 are `plan`'s: a program that is right may still be no cluster. Their examples name the pool that they are planned onto.
  */
 import { type CodePages, program } from './code-page.ts';
 
@@ -135,5 +136,22 @@ export const PLACEMENT_CODES: CodePages = {
     why: 'Without an inventory nobody knows how many domains there are, so one copy a domain is assumed, and said. With one, the real maximum per domain is used.',
     failing: guard({}),
     passing: replicate('factor 3 anti_affinity [rack]'),
+  },
+  KW4020: {
+    title: 'A cluster without one way to run',
+    why: '`plan` makes one cluster of a program: one `replicate`, at most one `profile`, one `policy` and one `guard`. Of several, nobody could say which holds for a byte.',
+    failing: program(`${scope}replicate data { factor 3 anti_affinity [rack] }
+replicate code { factor 2 anti_affinity [rack] }
+# planned onto small`),
+    passing: program(`${scope}replicate data { factor 2 anti_affinity [rack] }
+# planned onto small`),
+  },
+  KW4021: {
+    title: 'Nodes that make no cluster',
+    why: 'A plan needs nodes, and nodes trust each other by the one authority of their trust domain.',
+    failing: program(`${scope}replicate data { factor 2 anti_affinity [rack] }
+# planned onto foreign`),
+    passing: program(`${scope}replicate data { factor 2 anti_affinity [rack] }
+# planned onto small`),
   },
 };

@@ -2,7 +2,8 @@
  * The tables of the standard modules as the rules read them.
  * In: the exports of std/hardware, std/interconnects and std/sandbox. Out: StandardTables, or what is wrong with a table.
  */
-import type { Hardware, Interconnect, Link, StandardTables, Tier } from './check-context.ts';
+import type { Tier } from '../plan.ts';
+import type { Hardware, Interconnect, Link, StandardTables } from './check-context.ts';
 import type { BodyMeaning, EntryMeaning, ExportMeanings, Meaning } from './modules-meaning.ts';
 import { fine, type Outcome, refused } from './modules-problem.ts';
 

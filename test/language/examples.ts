@@ -1,12 +1,15 @@
 /**
  * Compiles the examples of explain pages, with every rule and the memory modules. What an example may count on beside its text:
  * the standard tables; an own set of domains; a token for `fleet.h100_*`; an inventory with the pool `small` of two nodes, where it names one.
+ * An example that ends with `# planned onto POOL` is also made a plan of: `foreign` is `small` and a node of another trust domain.
  */
 import type { CheckContext } from '../../src/language/check-context.ts';
 import { compile } from '../../src/language/compile.ts';
 import type { Diagnostic } from '../../src/language/diagnostic.ts';
 import type { Inventory, InventoryNode } from '../../src/language/inventory.ts';
+import type { ProgramIr } from '../../src/language/ir.ts';
 import { memoryModules } from '../../src/language/module-resolver.ts';
+import { toPlan } from '../../src/language/to-plan.ts';
 import { faultdomains, front } from './front.ts';
 import { exampleModules, isExampleModule } from './modules-examples.ts';
 import { TABLES } from './standard-tables.ts';
@@ -32,6 +35,15 @@ function node(name: string): InventoryNode {
   };
 }
 
+const FOREIGN: Inventory = {
+  ...SMALL,
+  pools: new Map([['small', [node('n1'), { ...node('n3'), spiffe: 'spiffe://elsewhere/n3/node' }]]]),
+};
+
+function planProblems(program: ProgramIr, inventory: Inventory): readonly Diagnostic[] {
+  return toPlan(program, { tables: TABLES, inventory }, DIGEST).problems;
+}
+
 function contextOf(text: string): CheckContext {
   const consentResource = () => 'fleet.h100_*';
   return { tables: TABLES, consentResource, ...(text.includes('to smal') ? { inventory: SMALL } : {}) };
@@ -51,6 +63,9 @@ function modules() {
 
 export function exampleDiagnostics(text: string, allowHoles: boolean): readonly Diagnostic[] {
   const pinned = text.replaceAll(DIGEST_PLACEHOLDER, DIGEST);
-  return compile('example.kwam', pinned, { modules: modules(), context: contextOf(text), allowHoles })
-    .diagnostics;
+  const options = { modules: modules(), context: contextOf(text), allowHoles };
+  const { program, diagnostics } = compile('example.kwam', pinned, options);
+  const onto = /^# planned onto (small|foreign)$/m.exec(text)?.[1];
+  if (onto === undefined) return diagnostics;
+  return [...diagnostics, ...planProblems(program, onto === 'small' ? SMALL : FOREIGN)];
 }

@@ -181,6 +181,7 @@ function replicateOf(options: ClusterOptions): Plan['replicate'] {
   return {
     factor: options.factor ?? 1,
     antiAffinity: ['rack'],
+    repair: { delayMs: 0, lazy: false },
     chunker: SIZES,
     packBytesTarget: options.packBytesTarget ?? 4 * MIB,
     ...(options.erasure === undefined ? {} : { erasure: options.erasure }),
