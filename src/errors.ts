@@ -30,6 +30,8 @@ export type ErrorCode =
   | 'SELF_TEST_FAILED'
   | 'WORKER_DIED'
   | 'SVID_INVALID'
+  | 'CONSENT_REFUSED'
+  | 'AUDIT_INVALID'
   | 'PROTOCOL'
   | 'INTERNAL';
 
@@ -86,6 +88,8 @@ const EXIT_BY_CODE: Partial<Record<ErrorCode, number>> = {
   STRIPE_TOO_FEW_SHARDS: EXIT.integrity,
   REFUSED: EXIT.refused,
   PERMISSION_DENIED: EXIT.refused,
+  CONSENT_REFUSED: EXIT.refused,
+  AUDIT_INVALID: EXIT.integrity,
 };
 
 export function exitCodeOf(error: unknown): number {

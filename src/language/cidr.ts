@@ -1,6 +1,6 @@
 /**
  * The one spelling of a network.
- * In: an IPv4 or IPv6 address and a prefix length, as written. Out: the canonical form, or why it is none.
+ * In: an IPv4 or IPv6 address and a prefix length, as written. Out: the canonical form, or why it is none; whether a network holds an address.
  * Source: RFC 4632 §3.1 (no bits beyond the prefix), RFC 6943 §3.1.1 (no leading zeros: some readers take them for octal), RFC 5952 §4
  *   (lower case, no leading zeros, the first longest run of two or more zero groups as `::`).
  * Does not know zones (`%eth0`) or dotted quads inside IPv6 (they are an error here).
@@ -18,7 +18,7 @@ export type CidrVerdict =
   | { readonly canonical?: undefined; readonly problem: string };
 
 export function canonicalCidr(address: string, prefixLength: number): CidrVerdict {
-  const bits = address.includes(':') ? ipv6Bits(address) : ipv4Bits(address);
+  const bits = addressBits(address);
   if (bits === undefined) return { problem: `\`${address}\` is not an IPv4 or IPv6 address` };
   if (!Number.isSafeInteger(prefixLength) || prefixLength < 0 || prefixLength > bits.width) {
     return { problem: `a prefix length is 0 to ${bits.width}, not ${prefixLength}` };
@@ -27,6 +27,34 @@ export function canonicalCidr(address: string, prefixLength: number): CidrVerdic
   const network = (bits.value >> host) << host;
   const text = bits.width === IPV4_BITS ? ipv4Text(network) : ipv6Text(network);
   return { canonical: `${text}/${prefixLength}` };
+}
+
+export interface Network {
+  readonly prefix: bigint;
+  readonly hostBits: bigint;
+  readonly width: Bits['width'];
+}
+
+/** A network in its one spelling; undefined for every other text. */
+export function parseNetwork(text: string): Network | undefined {
+  const [, address, length] = /^([^/]+)\/([0-9]{1,3})$/.exec(text) ?? [];
+  if (address === undefined || canonicalCidr(address, Number(length)).canonical !== text) return undefined;
+  const { value, width } = addressBits(address)!;
+  const hostBits = BigInt(width - Number(length));
+  return { prefix: value >> hostBits, hostBits, width };
+}
+
+/** Whether an address, as a socket names its peer, lies in the network; false for what is no address. */
+export function networkContains({ prefix, hostBits, width }: Network, address: string): boolean {
+  const bits = addressBits(MAPPED.exec(address)?.[1] ?? address);
+  return bits !== undefined && bits.width === width && bits.value >> hostBits === prefix;
+}
+
+/** An IPv4 peer of a socket that listens on both (RFC 4291 §2.5.5.2). */
+const MAPPED = /^::ffff:([0-9.]+)$/i;
+
+function addressBits(address: string): Bits | undefined {
+  return address.includes(':') ? ipv6Bits(address) : ipv4Bits(address);
 }
 
 function ipv4Bits(address: string): Bits | undefined {

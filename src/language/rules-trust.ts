@@ -5,6 +5,7 @@
  * Source: LANGUAGE.md "What the checker refuses".
  */
 import { attributeOf, blocksOf, bodyOf, isComplete, itemsOf, referencedBlock, valueIn } from './access.ts';
+import { CAPABILITIES, DESTRUCTIVE_CAPABILITIES, isCapability } from './capability.ts';
 import type { CheckContext, Rule } from './check-context.ts';
 import { canonicalCidr } from './cidr.ts';
 import { type Diagnostic, diagnostic } from './diagnostic.ts';
@@ -12,10 +13,6 @@ import type { AttributeIr, BlockIr, ProgramIr, WordIr } from './ir.ts';
 import { NEGOTIATOR_RULES } from './rules-negotiator.ts';
 import { isSpiffePattern, parseSpiffePattern, spiffeIdProblem } from './spiffe-pattern.ts';
 import { addTo, at, didYouMean, listed, writeInstead } from './suggestions.ts';
-
-const CAPABILITIES = ['discover', 'replicate', 'deploy', 'quarantine', 'override_budget'] as const;
-/** These can take a service or its evidence away: nobody does that alone. */
-const DESTRUCTIVE_CAPABILITIES: readonly string[] = ['deploy', 'quarantine', 'override_budget'];
 
 const checkSandboxWords: Rule = (program, { tables: { sandboxes } }) =>
   sandboxWords(program).flatMap((written) => {
@@ -199,7 +196,7 @@ function grantsOf(program: ProgramIr): readonly AttributeIr[] {
 const checkCapabilities: Rule = (program) =>
   grantsOf(program).flatMap(({ body }) =>
     (body === undefined ? [] : itemsOf(body, 'caps', 'word'))
-      .filter(({ word }) => !(CAPABILITIES as readonly string[]).includes(word))
+      .filter(({ word }) => !isCapability(word))
       .map((written) =>
         diagnostic('KW3020', `expected a capability, got \`${written.word}\``, at(program, written), {
           note: `There are ${listed(CAPABILITIES)}.`,
