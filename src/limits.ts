@@ -142,6 +142,23 @@ export const globSearchStatesMax = 20_000;
 /** An inventory file: 10,000 nodes take about 3 MiB. */
 export const inventoryNodesMax = 100_000;
 
+/**
+ * A consent token: some hundred bytes of names and digests; this bounds what a hostile one costs before a signature is looked at.
+ * Its life: long enough to bring it from a signer's desk to the seed, short enough that a forgotten one is worth nothing; a
+ * longer one than a working day would outlive the reason for which it was signed.
+ */
+export const consentTokenBytesMax = 16 * KIB;
+export const consentEnvelopeBytesMax = 64 * KIB;
+export const consentLifetimeMsDefault = 3_600_000;
+export const consentLifetimeMsMax = 24 * 3_600_000;
+/** Names of people, deploys and pools in a token: shown in tables and compared, never parsed. */
+export const consentNameCharactersMax = 200;
+/** Keys of one policy: each is tried on each signature, 0.1 ms a try. */
+export const trustedKeysMax = 64;
+/** How long a claim is tried again while the control store changes its leader (etcd: an election of 1 s and a round of retries). */
+export const consentClaimPatienceMs = 10_000;
+export const consentClaimPauseMs = 100;
+
 assert(chunkBytesMinDefault < chunkBytesTargetDefault, 'min below target');
 assert(chunkBytesTargetDefault < chunkBytesMaxDefault, 'target below max');
 assert(chunkBytesMaxHighest <= recordBytesMax, 'a chunk fits a record');
@@ -157,3 +174,8 @@ assert(manifestPartBytes <= recordBytesMax, 'a part of a manifest fits a record'
 assert(manifestChunksMax * 53 < signedPayloadBytesMax, 'the chunk table leaves room for entries');
 assert(controlTransactionBytesMax < controlLogBytesMax, 'the newest transaction stays in the log');
 assert(3 * heartbeatMs <= leaseMs, 'two lost heartbeats do not cost the lease');
+assert(
+  consentTokenBytesMax * 2 < consentEnvelopeBytesMax,
+  'an envelope holds its token in base64 and its signatures',
+);
+assert(consentLifetimeMsDefault <= consentLifetimeMsMax, 'a token lives no longer than allowed by default');

@@ -89,17 +89,19 @@ export function preAuthEncoding(payloadType: string, payload: Uint8Array): Uint8
   return all;
 }
 
-function signatureText(signer: Signer, signature: Uint8Array): string {
-  const certs = signer.certs === undefined ? '' : `"certs":${canonicalString(signer.certs)},`;
-  return `{${certs}"keyid":${canonicalString(signer.keyid)},"sig":"${toBase64(signature)}"}`;
+function signatureText({ sig, keyid, certs }: EnvelopeSignature): string {
+  const before = certs === undefined ? '' : `"certs":${canonicalString(certs)},`;
+  const named = keyid === undefined ? '' : `"keyid":${canonicalString(keyid)},`;
+  return `{${before}${named}"sig":"${toBase64(sig)}"}`;
 }
 
-async function signatureOf(signer: Signer, preAuth: Uint8Array): Promise<string> {
-  const signature = await signer.sign(preAuth);
-  if (signature.length === SIGNATURE_BYTES) return signatureText(signer, signature);
+async function signatureOf(signer: Signer, preAuth: Uint8Array): Promise<EnvelopeSignature> {
+  const { keyid, certs } = signer;
+  const sig = await signer.sign(preAuth);
+  if (sig.length === SIGNATURE_BYTES) return { sig, keyid, ...(certs === undefined ? {} : { certs }) };
   throw new KwamError(
     'USAGE',
-    `signer ${signer.keyid}: expected ${SIGNATURE_BYTES} bytes (r ‖ s, not DER), got ${signature.length}`,
+    `signer ${keyid}: expected ${SIGNATURE_BYTES} bytes (r ‖ s, not DER), got ${sig.length}`,
   );
 }
 
@@ -109,14 +111,32 @@ export async function signEnvelope(
   payload: Uint8Array,
   signers: readonly Signer[],
 ): Promise<Uint8Array<ArrayBuffer>> {
-  if (signers.length === 0 || signers.length > signatureCountMax) {
-    throw new KwamError('USAGE', `expected 1 to ${signatureCountMax} signers, got ${signers.length}`);
-  }
+  checkSignatureCount(signers.length);
   const preAuth = preAuthEncoding(payloadType, payload);
   const signatures = await Promise.all(signers.map((signer) => signatureOf(signer, preAuth)));
+  return envelopeBytes(payloadType, payload, signatures);
+}
+
+/** The same payload with one signature more; those that are there are kept, whether or not anyone trusts them. */
+export async function addSignature(envelope: Envelope, signer: Signer): Promise<Uint8Array<ArrayBuffer>> {
+  checkSignatureCount(envelope.signatures.length + 1);
+  const added = await signatureOf(signer, envelope.preAuth);
+  return envelopeBytes(envelope.payloadType, envelope.payload, [...envelope.signatures, added]);
+}
+
+function checkSignatureCount(count: number): void {
+  if (count >= 1 && count <= signatureCountMax) return;
+  throw new KwamError('USAGE', `expected 1 to ${signatureCountMax} signers, got ${count}`);
+}
+
+function envelopeBytes(
+  payloadType: string,
+  payload: Uint8Array,
+  signatures: readonly EnvelopeSignature[],
+): Uint8Array<ArrayBuffer> {
   const head = textEncoder.encode('{"payload":"');
   const tail = textEncoder.encode(
-    `","payloadType":${canonicalString(payloadType)},"signatures":[${signatures.join(',')}]}`,
+    `","payloadType":${canonicalString(payloadType)},"signatures":[${signatures.map(signatureText).join(',')}]}`,
   );
   const envelope = new Uint8Array(head.length + base64TextBytes(payload.length) + tail.length);
   envelope.set(head);
@@ -259,7 +279,7 @@ function verifyAlgorithm(key: CryptoKey): EcdsaParams | Algorithm {
 }
 
 /** Two keys are one when their SubjectPublicKeyInfo is the same: the only notion of "distinct" that counts. */
-async function fingerprint(key: CryptoKey): Promise<string> {
+export async function fingerprint(key: CryptoKey): Promise<string> {
   return toBase64(new Uint8Array(await crypto.subtle.exportKey('spki', key)));
 }
 
@@ -286,6 +306,22 @@ async function acceptedKeysOf(envelope: Envelope, options: VerifyOptions): Promi
     }
   }
   return accepted;
+}
+
+/** By signature, the one of these keys that made it; undefined for a stranger's. Decides nothing: a caller that counts people does. */
+export async function signersOf<Key extends Pick<TrustedKey, 'key'>>(
+  { signatures, preAuth }: Envelope,
+  keys: readonly Key[],
+): Promise<readonly (Key | undefined)[]> {
+  const found: (Key | undefined)[] = [];
+  for (const signature of signatures) {
+    let signer: Key | undefined;
+    for (const each of keys) {
+      if (signer === undefined && (await signed(each.key, signature, preAuth))) signer = each;
+    }
+    found.push(signer);
+  }
+  return found;
 }
 
 /** @throws KwamError ENVELOPE_INVALID  not an envelope of an accepted type; SIGNATURE_INVALID  too few trusted keys signed. */

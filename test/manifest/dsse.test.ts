@@ -2,10 +2,12 @@ import { createPublicKey, generateKeyPairSync, sign as nodeSign } from 'node:cry
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+  addSignature,
   parseEnvelope,
   preAuthEncoding,
   type Signer,
   signEnvelope,
+  signersOf,
   verifyEnvelope,
 } from '../../src/manifest/dsse.ts';
 import { importPublicKey } from '../../src/manifest/public-key.ts';
@@ -94,6 +96,23 @@ describe('signing', () => {
   it('refuses a signature in DER', async () => {
     const signer: Signer = { keyid: 'der', sign: async () => new Uint8Array(71) };
     await expect(signEnvelope(TYPE, BODY, [signer])).rejects.toThrow(/not DER/);
+  });
+});
+
+describe('adding a signature', () => {
+  it('keeps the payload and the signatures that are there, whoever made them', async () => {
+    const [a, b, stranger] = [await p256Signer('a'), await ed25519Signer('b'), await ed25519Signer('a')];
+    const first = await signEnvelope(TYPE, BODY, [{ ...a.signer, certs: 'pem\n' }, stranger.signer]);
+    const both = await addSignature(parseEnvelope(first), b.signer);
+    expect(utf8(both).startsWith(utf8(first).slice(0, -2))).toBe(true);
+    const keys = [{ key: b.publicKey }, { key: a.publicKey }];
+    expect(await signersOf(parseEnvelope(both), keys)).toEqual([keys[1], undefined, keys[0]]);
+  });
+
+  it('ends at the number that a verifier accepts', async () => {
+    const { signer } = await ed25519Signer('a');
+    const full = parseEnvelope(await signEnvelope(TYPE, BODY, new Array(16).fill(signer)));
+    await expect(addSignature(full, signer)).rejects.toThrow(/expected 1 to 16 signers, got 17/);
   });
 });
 

@@ -1,0 +1,5 @@
+/** The areas of the refusal table, in its order. */
+import type { Area } from './refusal.ts';
+import { tokens } from './tokens.ts';
+
+export const AREAS: readonly Area[] = [tokens];

@@ -1,0 +1,197 @@
+/** What may be redeemed, and that it may be once. What may not: test/refusals/tokens.ts, row by row. */
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/clock.ts';
+import type { ControlStore, TransactionResult } from '../../src/control/control-store.ts';
+import { MemoryControlStore } from '../../src/control/memory.ts';
+import { KwamError } from '../../src/errors.ts';
+import { CAPABILITIES } from '../../src/language/capability.ts';
+import { systemRandom } from '../../src/random.ts';
+import { compileConsentPolicy } from '../../src/rollout/consent-policy.ts';
+import {
+  type ConsentToken,
+  consentDigest,
+  encodeConsentToken,
+  parseConsentToken,
+} from '../../src/rollout/consent-token.ts';
+import { verifyConsent } from '../../src/rollout/consent-verify.ts';
+import { type Redemption, redeem, resume } from '../../src/rollout/redeem.ts';
+import { FakeClock } from '../control/fake-clock.ts';
+import {
+  ada,
+  adaToo,
+  envelopeOf,
+  GRANT,
+  HOUR,
+  iso,
+  KEYS,
+  keyOf,
+  mallory,
+  NOW,
+  policyOf,
+  reto,
+  TOKEN,
+  USE,
+} from './consents.ts';
+
+type Store = Pick<ControlStore, 'get' | 'transact'>;
+const memory = () => new MemoryControlStore({ clock: systemClock });
+
+async function redemption(control: Store, nowMs = NOW): Promise<Redemption> {
+  const ledger = { control, clock: new FakeClock(nowMs), random: systemRandom };
+  return { policy: await policyOf(), ledger };
+}
+
+describe('a token', () => {
+  it('has one text, and its digest names it', () => {
+    const bytes = encodeConsentToken(TOKEN);
+    expect(parseConsentToken(bytes)).toEqual(TOKEN);
+    expect(new TextDecoder().decode(bytes)).toMatch(
+      /^\{"audience":"spiffe:\/\/kwam\/acme\/cl-7\/az1\/pod0\/n0000\/seed","capabilities":\["deploy"\],"deploy":/,
+    );
+    expect(consentDigest(bytes)).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  it('is accepted in exactly the bytes that the writer makes', () => {
+    const bytes = encodeConsentToken(TOKEN);
+    const flip = fc.record({
+      at: fc.integer({ min: 0, max: bytes.length - 1 }),
+      bit: fc.integer({ min: 0, max: 7 }),
+    });
+    fc.assert(
+      fc.property(flip, ({ at, bit }) => {
+        const changed = bytes.slice();
+        changed[at]! ^= 1 << bit;
+        let parsed: ConsentToken;
+        try {
+          parsed = parseConsentToken(changed);
+        } catch (error) {
+          expect(error).toBeInstanceOf(KwamError);
+          expect((error as KwamError).context['rule']).toMatch(/^token-/);
+          return;
+        }
+        expect(encodeConsentToken(parsed)).toEqual(changed);
+      }),
+    );
+  });
+});
+
+describe('people', () => {
+  const verified = async (holders = [ada, reto], changes: Partial<ConsentToken> = {}, keys = KEYS) =>
+    verifyConsent(await envelopeOf(changes, holders), USE, await policyOf(keys), NOW);
+
+  it('agree in any order, among strangers and their own spare keys', async () => {
+    expect((await verified([reto, ada])).approvals.counted.map(({ key }) => key)).toEqual([
+      'acme-ops',
+      'acme-prod',
+    ]);
+    const { approvals } = await verified([mallory, adaToo, ada, ada, reto]);
+    expect(approvals).toMatchObject({ strangers: 1, repeated: 1, faulty: [] });
+    expect(approvals.counted).toHaveLength(3);
+  });
+
+  it('may ask for what they then sign as the named signer, with a second person', async () => {
+    await verified([ada, reto], { requester: 'Ada Steiner' });
+  });
+
+  it('rotate their keys: the old one and the new one overlap', async () => {
+    const renewed = [keyOf(ada), keyOf(reto, { notAfter: iso(HOUR) }), keyOf(adaToo)];
+    await verified([ada, reto], {}, renewed);
+    await verified([ada, reto], {}, [keyOf(ada, { notBefore: iso(-HOUR), notAfter: iso(0) }), keyOf(reto)]);
+  });
+
+  it('are one where nothing is destroyed and the grant does not ask for two', async () => {
+    const grant = { ...GRANT, capabilities: ['replicate'], dualControl: false };
+    const envelope = await envelopeOf({ capabilities: ['replicate'] }, [ada]);
+    const use = { ...USE, capabilities: ['replicate'] as const };
+    await verifyConsent(envelope, use, await policyOf(KEYS, [grant]), NOW);
+  });
+
+  it('agree to several capabilities at once', async () => {
+    const capabilities = [...CAPABILITIES].sort();
+    const envelope = await envelopeOf({ capabilities });
+    const policy = await policyOf(KEYS, [{ ...GRANT, capabilities }]);
+    await verifyConsent(envelope, { ...USE, capabilities }, policy, NOW);
+  });
+});
+
+it('a policy without grants and keys is a policy: nobody may do anything', async () => {
+  const policy = await compileConsentPolicy([], []);
+  await expect(verifyConsent(await envelopeOf(), USE, policy, NOW)).rejects.toMatchObject({
+    code: 'CONSENT_REFUSED',
+    context: { rule: 'grant' },
+  });
+});
+
+describe('time', () => {
+  it('holds from the first millisecond to the last', async () => {
+    const envelope = await envelopeOf();
+    const policy = await policyOf();
+    await verifyConsent(envelope, USE, policy, Date.parse(TOKEN.notBefore));
+    await verifyConsent(envelope, USE, policy, Date.parse(TOKEN.expiresAt) - 1);
+  });
+
+  it('may be a day and no longer', async () => {
+    await envelopeOf({ expiresAt: new Date(Date.parse(TOKEN.issuedAt) + 24 * HOUR).toISOString() });
+  });
+});
+
+describe('redeeming', () => {
+  it('records who used it, for what and by whose consent', async () => {
+    const claim = await redeem(await redemption(memory()), await envelopeOf(), USE);
+    expect(claim).toMatchObject({
+      jti: TOKEN.jti,
+      token: consentDigest(encodeConsentToken(TOKEN)),
+      rollout: 'rollout-1',
+      redeemer: USE.self,
+      claimedAt: iso(0),
+      approvedBy: ['acme-prod', 'acme-ops'],
+    });
+  });
+
+  it('is resumed by the same rollout, also when the token has expired meanwhile', async () => {
+    const control = memory();
+    const envelope = await envelopeOf();
+    const claim = await redeem(await redemption(control), envelope, USE);
+    expect(await resume(await redemption(control, NOW + 24 * HOUR), envelope, USE)).toEqual(claim);
+  });
+
+  it('leaves other tokens alone', async () => {
+    const services = await redemption(memory());
+    await redeem(services, await envelopeOf(), USE);
+    await redeem(services, await envelopeOf({ jti: 'f'.repeat(32) }), USE);
+  });
+
+  /** What etcd does while it changes its leader: the answer is lost, the transaction may have taken place. */
+  function losing(control: Store, isDone: boolean): Store {
+    let lost = false;
+    return {
+      get: (key) => control.get(key),
+      async transact(compares, operations): Promise<TransactionResult> {
+        if (lost) return control.transact(compares, operations);
+        lost = true;
+        if (isDone) await control.transact(compares, operations);
+        throw new KwamError('UNAVAILABLE', 'the answer was lost', { retryable: true });
+      },
+    };
+  }
+
+  it.each([true, false])('finds its claim again when the answer is lost (done: %s)', async (isDone) => {
+    const services = await redemption(losing(memory(), isDone));
+    const awake = {
+      ...services.ledger,
+      clock: { ...systemClock, now: () => NOW, sleep: async () => undefined },
+    };
+    const claim = await redeem({ ...services, ledger: awake }, await envelopeOf(), USE);
+    expect(claim.rollout).toBe('rollout-1');
+  });
+
+  it('does not take a damaged ledger for an empty one', async () => {
+    const control = memory();
+    const value = new TextEncoder().encode('{"schema":"kwam.consent-claim/v9"}');
+    await control.transact([], [{ kind: 'put', key: `consent/${TOKEN.jti}`, value }]);
+    await expect(redeem(await redemption(control), await envelopeOf(), USE)).rejects.toMatchObject({
+      code: 'INTEGRITY',
+    });
+  });
+});
