@@ -10,10 +10,17 @@ import * as http from 'node:http';
 import { Counter, Gauge, Registry } from 'prom-client';
 import { KwamError } from './errors.ts';
 
-/** Where bytes are compared with the producer's digest. */
+/**
+ * Where bytes are compared with the producer's digest. At `ingest` that digest is being made: there the sample counts that a
+ * second engine hashes too. `repair` is what restores redundancy, `receive` every other copy that arrives.
+ */
 export const VERIFY_SITES = ['ingest', 'receive', 'read', 'scrub', 'repair'] as const;
 export type VerifySite = (typeof VERIFY_SITES)[number];
-/** Where a node's time goes. */
+/**
+ * Where a node's time goes. chunk, hash, erasure and disk are worker time, and disk also what the main thread waits for reads
+ * and writes of transfers; network is waiting for the bytes of pulls; flow_control_wait is a sender without credit and a
+ * receiver without memory to take bytes in.
+ */
 export const TIME_KINDS = ['chunk', 'hash', 'erasure', 'disk', 'network', 'flow_control_wait'] as const;
 export type TimeKind = (typeof TIME_KINDS)[number];
 const directions = ['in', 'out'] as const;
@@ -102,13 +109,13 @@ function integrityCounters(family: Family) {
   return {
     verifiedBytes: family.countBy(
       'kwam_verified_bytes_total',
-      "Bytes compared with the producer's digest, by site.",
+      "Bytes compared with the producer's digest, by site; at ingest, with a second engine's.",
       'site',
       VERIFY_SITES,
     ),
     verifiedChunks: family.countBy(
       'kwam_verified_chunks_total',
-      "Chunks compared with the producer's digest, by site.",
+      "Records compared with the producer's digest, by site; at ingest, with a second engine's.",
       'site',
       VERIFY_SITES,
     ),

@@ -28,11 +28,13 @@ import { signerOf, trustOf } from './identity/manifest-trust.ts';
 import { createMetrics, startMetricsServer } from './metrics.ts';
 import {
   type Observing,
+  observeAccess,
+  observeIngest,
   observePlacement,
   observePool,
+  observeQuarantine,
   observeReceiver,
   observeRepair,
-  observeRestore,
   observeScrub,
   observeTransport,
 } from './observers.ts';
@@ -125,6 +127,7 @@ async function open(options: NodeOptions, onClose: OnClose): Promise<Owned> {
     directory: join(directory, name),
     onDamage: (site, key) =>
       log.error({ site, key }, 'an index entry did not match its checksum; it is rebuilt'),
+    onQuarantined: observeQuarantine({ metrics, log }),
   });
   onClose(() => store.close());
   log.info({ recovery: summaryOf(store) }, 'store recovered');
@@ -225,7 +228,7 @@ function assemble(
     onCommitted: (sealed) => known.addPack(sealed),
   });
   const access = { store, peers, pool, catalog, receiver, codecId };
-  const restore = { ...access, trust: trustOf(identity), ...observeRestore(owned, store) };
+  const restore = { ...access, trust: trustOf(identity), ...observeAccess(owned, store, 'read') };
   const { packBytesTarget } = replicate;
   const compact = { ...restore, distributor, known, packBytesTarget, createIndex: owned.createIndex };
   const garbage = new GarbageTimer(compact, log);
@@ -247,9 +250,11 @@ function assemble(
       producer: identity.spiffeId,
       signer: signerOf(identity),
       clock: systemClock,
+      onLooked: observeIngest(owned),
     },
-    scrub: { store, pool, clock: systemClock, limits: plan.scrub, observer: observeScrub(owned, store) },
+    scrub: { store, pool, clock: systemClock, limits: plan.scrub, observer: observeScrub(owned) },
     repair: { store, peers, catalog, replicate, onRelaxed, onRepaired: observeRepair(owned) },
+    rebuild: { ...access, ...observeAccess(owned, store, 'repair') },
     describe: () => ({
       name: self.name,
       spiffe: self.spiffe,
@@ -260,6 +265,7 @@ function assemble(
       directory: join(directory, self.name),
       ...addresses,
     }),
+    onRead: (seconds) => owned.metrics.timeSeconds.add('disk', seconds),
     onGarbage: () => garbage.expect(),
   };
   return { parts, garbage };

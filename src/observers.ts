@@ -6,7 +6,7 @@
 import type { Logger } from 'pino';
 import type { DigestHex } from './digest.ts';
 import type { KwamError } from './errors.ts';
-import type { Metrics } from './metrics.ts';
+import type { Metrics, VerifySite } from './metrics.ts';
 import type { RestoreServices } from './pipeline/restore.ts';
 import type { BadRecord } from './pipeline/restore-tasks.ts';
 import type { Domain } from './plan.ts';
@@ -23,16 +23,23 @@ export interface Observing {
 
 export function observePool({ metrics, log }: Observing): PoolObserver {
   return {
-    taskTime(_task, seconds) {
+    taskDone(task, { seconds, crossChecked }) {
       for (const kind of ['chunk', 'hash', 'erasure', 'disk'] as const)
         metrics.timeSeconds.add(kind, seconds[kind]);
+      if (isIngest(task)) countVerified(metrics, 'ingest', crossChecked.bytes, crossChecked.chunks);
     },
-    workerReplaced(reason) {
+    workerReplaced(reason, task) {
       if (reason === 'died') metrics.workerRestarts.add();
       else metrics.workerRetirements.add();
-      log.error({ reason }, 'a worker was replaced');
+      if (reason === 'disagreement' && isIngest(task)) metrics.corruptionDetected.add('ingest');
+      log.error({ reason, task }, 'a worker was replaced');
     },
   };
+}
+
+/** At the source there is no digest to compare with, only a second engine's. */
+function isIngest(task: string | undefined): boolean {
+  return task?.startsWith('ingest-') ?? false;
 }
 
 export function observeTransport({ metrics }: Observing): TransportObserver {
@@ -45,58 +52,81 @@ export function observeTransport({ metrics }: Observing): TransportObserver {
 
 export function observeReceiver({ metrics, log }: Observing): ReceiverObserver {
   return {
-    corruptReceived(pack, from, records) {
-      metrics.corruptionDetected.add('receive', records);
+    corruptReceived(pack, from, records, site) {
+      metrics.corruptionDetected.add(site, records);
       log.error({ pack, from, records }, 'received bytes did not match their digest');
     },
-    verified: (bytes, records) => countVerified(metrics, 'receive', bytes, records),
-    networkSeconds: (seconds) => metrics.timeSeconds.add('network', seconds),
+    verified: (bytes, records, site) => countVerified(metrics, site, bytes, records),
+    timeSpent: (kind, seconds) => metrics.timeSeconds.add(kind, seconds),
   };
 }
 
-export function observeScrub({ metrics, log }: Observing, store: Store): ScrubObserver {
+export function observeIngest({ metrics }: Observing): (hits: number, misses: number) => void {
+  return (hits, misses) => {
+    metrics.dedupChunks.add('hit', hits);
+    metrics.dedupChunks.add('miss', misses);
+  };
+}
+
+export function observeQuarantine({ metrics, log }: Observing): (pack: DigestHex, bytes: number) => void {
+  return (pack, bytes) => {
+    metrics.quarantinedPacks.add();
+    metrics.quarantinedBytes.add(bytes);
+    log.error({ pack, bytes }, 'a pack is in quarantine');
+  };
+}
+
+export function observeScrub({ metrics, log }: Observing): ScrubObserver {
   return {
     verified: (bytes, records) => countVerified(metrics, 'scrub', bytes, records),
     corrupt(pack, records, problem) {
       metrics.corruptionDetected.add('scrub', records);
-      noteQuarantine(metrics, store, pack);
-      log.error({ pack, records, problem }, 'scrub found damage; the pack is in quarantine');
+      log.error({ pack, records, problem }, 'scrub found damage; the pack is not served any more');
     },
   };
 }
 
 type RestoreObserver = Pick<
   RestoreServices,
-  'onOwnCorrupt' | 'onOwnUnreadable' | 'onForeignCorrupt' | 'onVerified'
+  'onOwnCorrupt' | 'onOwnUnreadable' | 'onForeignCorrupt' | 'onForeignUnreadable' | 'onVerified'
 >;
 
-export function observeRestore({ metrics, log }: Observing, store: Store): RestoreObserver {
+/** @param site  what the packs are opened for. */
+export function observeAccess(
+  { metrics, log }: Observing,
+  store: Store,
+  site: 'read' | 'repair',
+): RestoreObserver {
+  const foreignSite = site === 'read' ? 'receive' : site;
   const setAside = async (pack: DigestHex, why: string): Promise<void> => {
-    await store.quarantine(pack, `read: ${why}`);
-    noteQuarantine(metrics, store, pack);
+    await store.quarantine(pack, `${site}: ${why}`);
   };
   return {
     async onOwnCorrupt(pack: DigestHex, bad: readonly BadRecord[]) {
-      metrics.corruptionDetected.add('read', bad.length);
+      metrics.corruptionDetected.add(site, bad.length);
       log.error(
         { pack, records: bad.length },
-        'bytes read from the own store were bad; the pack is in quarantine',
+        'bytes read from the own store were bad; the pack is not served any more',
       );
       if (store.hasPack(pack)) await setAside(pack, `${bad.length} records did not match their digests`);
     },
     async onOwnUnreadable(pack: DigestHex, error: KwamError) {
       if (!store.hasPack(pack)) return;
-      metrics.corruptionDetected.add('read');
+      metrics.corruptionDetected.add(site);
       log.error({ pack, error: error.message }, 'a pack of the own store cannot be opened');
       // Its file is gone: there is nothing to keep as evidence.
       if (error.code === 'NOT_FOUND') store.markMissing(pack);
       else await setAside(pack, error.message);
     },
     onForeignCorrupt(pack, bad) {
-      metrics.corruptionDetected.add('receive', bad.length);
+      metrics.corruptionDetected.add(foreignSite, bad.length);
       log.error({ pack, records: bad.length }, 'bytes from another node were bad; another copy is used');
     },
-    onVerified: (bytes, records) => countVerified(metrics, 'read', bytes, records),
+    onForeignUnreadable(pack, node, error) {
+      metrics.corruptionDetected.add(foreignSite);
+      log.error({ pack, node, error: error.message }, 'a shard from another node was bad; another is used');
+    },
+    onVerified: (bytes, records) => countVerified(metrics, site, bytes, records),
   };
 }
 
@@ -115,17 +145,7 @@ export function observePlacement({ metrics, log }: Observing) {
   };
 }
 
-function countVerified(
-  metrics: Metrics,
-  site: 'receive' | 'read' | 'scrub',
-  bytes: number,
-  chunks: number,
-): void {
+function countVerified(metrics: Metrics, site: VerifySite, bytes: number, chunks: number): void {
   metrics.verifiedBytes.add(site, bytes);
   metrics.verifiedChunks.add(site, chunks);
-}
-
-function noteQuarantine(metrics: Metrics, store: Store, pack: DigestHex): void {
-  metrics.quarantinedPacks.add();
-  metrics.quarantinedBytes.add(store.packInfo(pack)?.bytes ?? 0);
 }

@@ -12,7 +12,7 @@ import { type CompactServices, compact } from './pipeline/compact.ts';
 import { type IngestServices, ingest } from './pipeline/ingest.ts';
 import { type RestoreServices, restore } from './pipeline/restore.ts';
 import type { Orphans } from './repair/orphans.ts';
-import { rebuildShard } from './repair/rebuild-shard.ts';
+import { type RebuildServices, rebuildShard } from './repair/rebuild-shard.ts';
 import { type RepairServices, repair, SHARD_REBUILD } from './repair/repair.ts';
 import { type ScrubServices, scrub, scrubOne } from './repair/scrub.ts';
 import type { Catalog, ObjectRecord, PackRecordEntry } from './replication/catalog.ts';
@@ -50,10 +50,13 @@ export interface ServiceParts {
   readonly restore: RestoreServices;
   readonly scrub: ScrubServices;
   readonly repair: RepairServices;
+  readonly rebuild: RebuildServices;
   readonly compact: CompactServices;
   readonly orphans: Orphans;
   /** What `node.status` says beside the store's statistics. */
   readonly describe: () => { readonly [name: string]: JsonValue };
+  /** The seconds that reading for a pull took. */
+  readonly onRead: (seconds: number) => void;
   /** Space may have become free: an object was removed or replaced. */
   readonly onGarbage: () => void;
 }
@@ -85,7 +88,7 @@ export function createHandler(parts: ServiceParts): Handler {
 /** A pack that cannot be opened for a peer is not offered to the next one. */
 async function* serveAndDoubt(parts: ServiceParts, request: PullRequest): AsyncGenerator<Uint8Array> {
   try {
-    yield* servePull(parts.store, request);
+    yield* servePull(parts.store, request, parts.onRead);
   } catch (error) {
     const isDamage = error instanceof KwamError && ['PACK_INVALID', 'IO'].includes(error.code);
     if (isDamage || !existsSync(parts.store.packFile(request.pack)))
@@ -103,9 +106,9 @@ function packMethods(parts: ServiceParts): Record<string, Method> {
   const { store, receiver, orphans } = parts;
   return {
     [PACK_RECEIVE]: async (request, _report, signal) => {
-      const { pack, from } = parseReceive(request);
+      const { pack, from, isRepair } = parseReceive(request);
       await orphans.settled();
-      return { bytes: await receiver.receive(pack, from, signal) };
+      return { bytes: await receiver.receive(pack, from, signal, isRepair ? 'repair' : 'receive') };
     },
     [PACK_HAVE]: async (request) => {
       await orphans.settled();
@@ -122,7 +125,7 @@ function packMethods(parts: ServiceParts): Record<string, Method> {
     },
     [SHARD_REBUILD]: async (request) => {
       const fields = fieldsOf(request, SHARD_REBUILD);
-      return rebuildShard(parts.restore, textOf(fields, 'pack') as DigestHex, Number(fields['shardIndex']));
+      return rebuildShard(parts.rebuild, textOf(fields, 'pack') as DigestHex, Number(fields['shardIndex']));
     },
   };
 }

@@ -21,7 +21,7 @@ import type { TaskMessage, WorkerFault, WorkerOptions } from './workers/pool.ts'
 import {
   type AnyTask,
   createContext,
-  noTime,
+  emptyReport,
   type Outcome,
   serializeError,
   type WorkerContext,
@@ -53,7 +53,7 @@ const SELF_TEST_EVERY_MS = 60 * 60 * 1000;
 
 const options = workerData as WorkerOptions;
 const kernels = loadKernels(options.kernelBuild);
-const seconds = noTime();
+const reporting = { report: emptyReport() };
 let context: WorkerContext | undefined;
 let testedAt = Number.NEGATIVE_INFINITY;
 
@@ -62,7 +62,7 @@ function testedContext(): WorkerContext {
     const { engine, other } = chooseEngine(kernels, options.engine);
     selfTest([engine, other]);
     testedAt = performance.now();
-    context ??= createContext(kernels, { hash: engine, crossHash: other }, nodeFileSystem, seconds);
+    context ??= createContext(kernels, { hash: engine, other }, nodeFileSystem, reporting);
   }
   return context;
 }
@@ -86,11 +86,11 @@ export default async function runTask(message: TaskMessage): Promise<Outcome<unk
   try {
     const ready = testedContext();
     if (takesFault(options.sabotage?.crash)) process.exit(1);
-    Object.assign(seconds, noTime());
+    reporting.report = emptyReport();
     const task = TASKS.get(message.name);
     if (task === undefined) throw new Error(`no task is named ${message.name}`);
     const value = await task.run(ready, message.input as never, message.ports);
-    return { ok: true, value, seconds: { ...seconds } };
+    return { ok: true, value, report: reporting.report };
   } catch (error) {
     for (const port of message.ports) port.close();
     return isFaultyCore(error) ? retire(error) : { ok: false, error: serializeError(error) };

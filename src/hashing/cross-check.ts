@@ -10,13 +10,18 @@ import { digestOfRun, type HashEngine } from './engine.ts';
 /**
  * @param digests  what the first engine returned for `runs`; copied before `other` runs, so it may share its memory.
  * @param every    one run of so many is looked at; at least one a call. 1 looks at all.
- * @returns how many runs were compared.
+ * @returns how many runs were compared, and their bytes.
  * @throws KwamError INTEGRITY  the engines disagree: the digests of this call must not be used.
  */
-export function crossCheck(runs: Uint32Array, digests: Uint8Array, other: HashEngine, every: number): number {
+export function crossCheck(
+  runs: Uint32Array,
+  digests: Uint8Array,
+  other: HashEngine,
+  every: number,
+): { readonly runs: number; readonly bytes: number } {
   assert(Number.isInteger(every) && every >= 1, 'every is a whole number of at least 1');
   const picked = pickRuns(runs.length / 2, digests, every);
-  if (picked.length === 0) return 0;
+  if (picked.length === 0) return { runs: 0, bytes: 0 };
   const sample = Uint32Array.from(picked.flatMap((run) => [runs[2 * run]!, runs[2 * run + 1]!]));
   const expected = picked.map((run) => toHex(digestOfRun(digests, run)));
   const actual = other.hashRuns(sample);
@@ -25,7 +30,7 @@ export function crossCheck(runs: Uint32Array, digests: Uint8Array, other: HashEn
     if (otherDigest !== digest)
       throw disagreement(sample[2 * i]!, sample[2 * i + 1]!, digest, otherDigest, other);
   }
-  return picked.length;
+  return { runs: picked.length, bytes: picked.reduce((sum, run) => sum + runs[2 * run + 1]!, 0) };
 }
 
 function pickRuns(count: number, digests: Uint8Array, every: number): number[] {

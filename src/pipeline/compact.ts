@@ -174,7 +174,13 @@ async function copyLive(
       { source: opened.path, records, target: path, targetOffset: offset },
       { bytes: candidate.entry.bytes },
     );
-    if (bad.length === 0) return;
+    if (bad.length === 0) {
+      services.onVerified(
+        records.reduce((sum, { length }) => sum + length, 0),
+        records.length,
+      );
+      return;
+    }
     const found = bad.map(({ digest, actual }) => ({ digest, actual: actual as DigestHex }));
     await reportBad(services, opened, candidate.entry.id, found);
     throw new KwamError(

@@ -9,7 +9,6 @@ import type { MessagePort } from 'node:worker_threads';
 import { asDigest, DIGEST_BYTES } from '../digest.ts';
 import { KwamError } from '../errors.ts';
 import { type FilePath, readUpTo } from '../filesystem.ts';
-import { crossCheck } from '../hashing/cross-check.ts';
 import { type EntryPath, showPath } from '../manifest/entry-path.ts';
 import type { ChunkerSizes } from '../plan.ts';
 import { RECORD_TYPE, type RecordHeader, type RecordType } from '../store/pack-format.ts';
@@ -256,14 +255,12 @@ async function hashAndStore(
 ): Promise<ChunkRun> {
   const digests = context.timed('hash', () => {
     const result = context.hash.hashRuns(runs).slice();
-    crossCheck(runs, result, context.crossHash, CROSS_CHECK_EVERY);
+    context.crossCheck(runs, result, CROSS_CHECK_EVERY);
     return result;
   });
   const lengths = runs.filter((_, i) => i % 2 === 1);
   const orders = lengths.length === 0 ? [] : await askWhichAreNew(port, { kind: 'offer', lengths, digests });
-  context.timed('disk', () => {
-    for (const order of orders) writeOrder(context, order, runs, digests, type);
-  });
+  for (const order of orders) writeOrder(context, order, runs, digests, type);
   port.close();
   return { lengths, digests };
 }

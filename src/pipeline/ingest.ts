@@ -37,6 +37,7 @@ export interface IngestServices {
   readonly producer: string;
   readonly signer: Signer;
   readonly clock: Clock;
+  readonly onLooked: (hits: number, misses: number) => void;
 }
 
 export interface IngestRequest {
@@ -111,6 +112,7 @@ class Put {
       codecId: services.codecId,
       packBytesTarget: services.replicate.packBytesTarget,
       seal: (seal) => services.pool.run(sealPack, seal),
+      onLooked: services.onLooked,
       onCommitted: async (pack) => {
         this.#entries.set(pack.id, await services.distributor.distribute(pack.id));
       },

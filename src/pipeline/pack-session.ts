@@ -35,6 +35,8 @@ export interface SessionOptions {
   readonly codecId: Digest;
   readonly packBytesTarget: number;
   readonly seal: SealRunner;
+  /** How many offered chunks are stored or being stored already, and how many are new. */
+  readonly onLooked: (hits: number, misses: number) => void;
   /** Called for each pack once it is committed here; the session waits for it in `finish`. */
   readonly onCommitted: (pack: SealedPack) => Promise<void>;
 }
@@ -73,6 +75,8 @@ export class PackSession {
       if (order === undefined) orders.set(path, { offset, chunkIndexes: [i] });
       else order.chunkIndexes.push(i);
     }
+    const misses = [...orders.values()].reduce((sum, { chunkIndexes }) => sum + chunkIndexes.length, 0);
+    this.#options.onLooked(run.lengths.length - misses, misses);
     return [...orders].map(([packPath, { offset, chunkIndexes }]) => ({
       packPath,
       offset,

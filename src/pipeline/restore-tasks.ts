@@ -211,19 +211,24 @@ function secondsOf(mtimeNs: bigint): number {
 /** Creates every directory, parents first. */
 export const makeDirectories = defineTask(
   'make-directories',
-  (_context, input: FinishInput<ManifestEntry>): void => {
-    for (const entry of input.entries) {
-      const path = targetPath(input.root, entry.path);
-      guarded('create', path, () => fs.mkdirSync(path, { recursive: true }));
-    }
-  },
+  (context, input: FinishInput<ManifestEntry>): void =>
+    context.timed('disk', () => {
+      for (const entry of input.entries) {
+        const path = targetPath(input.root, entry.path);
+        guarded('create', path, () => fs.mkdirSync(path, { recursive: true }));
+      }
+    }),
 );
 
 /**
  * Links, then modes and times of directories from the deepest up, because filling a directory changes its time. Links that
  * are there are from a worker that died in this task.
  */
-export const finishTree = defineTask('finish-tree', (_context, input: FinishInput<ManifestEntry>): void => {
+export const finishTree = defineTask('finish-tree', (context, input: FinishInput<ManifestEntry>): void =>
+  context.timed('disk', () => makeLinksAndFinish(input)),
+);
+
+function makeLinksAndFinish(input: FinishInput<ManifestEntry>): void {
   for (const entry of input.entries) {
     const path = targetPath(input.root, entry.path);
     if (entry.type === 'hardlink') {
@@ -243,7 +248,7 @@ export const finishTree = defineTask('finish-tree', (_context, input: FinishInpu
       fs.utimesSync(path, secondsOf(entry.mtimeNs), secondsOf(entry.mtimeNs));
     });
   }
-});
+}
 
 function makeSymlink(path: FilePath, entry: SymlinkEntry): void {
   const { target } = entry;

@@ -139,7 +139,11 @@ async function readPartOf(
   if (index < 0) return undefined;
   const opened = await access.open(pack, [index]);
   try {
-    return withFile(nodeFileSystem, opened.path, (file) => readRecord(nodeFileSystem, file, records[index]!));
+    const part = withFile(nodeFileSystem, opened.path, (file) =>
+      readRecord(nodeFileSystem, file, records[index]!),
+    );
+    services.onVerified(part.length, 1);
+    return part;
   } catch (error) {
     // The list of records is proven by the pack's id: where the file says something else (NOT_FOUND), the file is wrong.
     if (error instanceof KwamError && PART_DAMAGE.has(error.code)) {

@@ -9,8 +9,13 @@ import { KwamError } from '../errors.ts';
 import { type PackAccessOptions, withShards } from '../replication/pack-access.ts';
 import { reconstructShard } from '../replication/stripe-tasks.ts';
 
+export interface RebuildServices extends PackAccessOptions {
+  /** Of the shards that were used and of the one that was made. */
+  readonly onVerified: (bytes: number, records: number) => void;
+}
+
 export async function rebuildShard(
-  options: PackAccessOptions,
+  options: RebuildServices,
   pack: DigestHex,
   shardIndex: number,
 ): Promise<{ readonly bytes: number }> {
@@ -26,8 +31,10 @@ export async function rebuildShard(
   if (store.hasPack(expectedId)) return { bytes: 0 };
   const { dataShards, parityShards, matrix } = entry.stripe!;
   const path = join(store.layout.incoming, `${expectedId}.rebuilding`);
+  let verified = 0;
   const sealed = await withShards(options, entry, async (sources) => {
     await receiver.discard(path);
+    verified = sources.length + 1;
     return pool.run(
       reconstructShard,
       {
@@ -44,6 +51,7 @@ export async function rebuildShard(
       { bytes: entry.bytes },
     );
   });
-  await store.commitPack(sealed);
+  const { recordCount } = await store.commitPack(sealed);
+  options.onVerified(verified * sealed.bytes, verified * recordCount);
   return { bytes: sealed.bytes };
 }

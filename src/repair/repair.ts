@@ -138,7 +138,8 @@ async function askForCopy(
   from: readonly string[],
 ): Promise<number | undefined> {
   try {
-    return (await services.peers.ask<ReceiveAnswer>(node, PACK_RECEIVE, { pack, from: [...from] })).bytes;
+    const request = { pack, from: [...from], isRepair: true };
+    return (await services.peers.ask<ReceiveAnswer>(node, PACK_RECEIVE, request)).bytes;
   } catch (error) {
     if (!(error instanceof KwamError)) throw error;
     return undefined;

@@ -30,6 +30,8 @@ export interface PackAccessOptions {
   readonly codecId: Digest;
   /** A pack that this node should have cannot be opened: it must not be served any more. */
   readonly onOwnUnreadable: (pack: DigestHex, error: KwamError) => Promise<void>;
+  /** A whole pack or shard that came from another node does not verify; that node is told. */
+  readonly onForeignUnreadable: (pack: DigestHex, node: string, error: KwamError) => void;
 }
 
 export interface OpenedPack {
@@ -269,8 +271,12 @@ async function badOnes(
     const problem = await problemOf(options, shard);
     if (problem === undefined) continue;
     bad.push(shard);
-    if (shard.node === options.peers.self) await options.onOwnUnreadable(shard.id, problem);
-    else await suspect(options.peers, shard.node, shard.id);
+    if (shard.node === options.peers.self) {
+      await options.onOwnUnreadable(shard.id, problem);
+      continue;
+    }
+    options.onForeignUnreadable(shard.id, shard.node, problem);
+    await suspect(options.peers, shard.node, shard.id);
   }
   return bad;
 }

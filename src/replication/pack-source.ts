@@ -12,16 +12,23 @@ import { openPack } from '../store/pack-reader.ts';
 import type { Store } from '../store/store.ts';
 import type { PullRequest } from './protocol.ts';
 
-export async function* servePull(store: Store, request: PullRequest): AsyncGenerator<Uint8Array> {
+/** @param onRead  told the seconds that each read of the disk took. */
+export async function* servePull(
+  store: Store,
+  request: PullRequest,
+  onRead: (seconds: number) => void = () => undefined,
+): AsyncGenerator<Uint8Array> {
   requirePresent(store, request.pack);
   const path = store.packFile(request.pack);
   if (request.what === 'frame') {
+    const started = performance.now();
     const { headerBytes, index } = openPack(nodeFileSystem, path, request.pack);
+    onRead((performance.now() - started) / 1000);
     yield headerBytes;
     for (let at = 0; at < index.length; at += messageBytesMax) yield index.subarray(at, at + messageBytesMax);
     return;
   }
-  yield* streamRanges(path, request.ranges);
+  yield* streamRanges(path, request.ranges, onRead);
 }
 
 function requirePresent(store: Store, pack: DigestHex): void {
@@ -36,6 +43,7 @@ function requirePresent(store: Store, pack: DigestHex): void {
 async function* streamRanges(
   path: string,
   ranges: readonly (readonly [number, number])[],
+  onRead: (seconds: number) => void,
 ): AsyncGenerator<Uint8Array> {
   const file = await open(path, 'r').catch((cause: unknown) => {
     throw new KwamError('NOT_FOUND', `the pack at ${path} is gone; ask another node`, { cause });
@@ -44,7 +52,9 @@ async function* streamRanges(
   try {
     for (const [start, end] of ranges) {
       for (let at = start; at < end; ) {
+        const started = performance.now();
         const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, end - at), at);
+        onRead((performance.now() - started) / 1000);
         if (bytesRead === 0) throw new KwamError('IO', `the pack at ${path} ends at ${at}, before ${end}`);
         yield buffer.subarray(0, bytesRead);
         at += bytesRead;

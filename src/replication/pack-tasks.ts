@@ -31,8 +31,7 @@ export function hashInput(context: WorkerContext): HashRuns {
 
 export const sealPack = defineTask(
   'seal-pack',
-  (context, request: SealRequest): SealedPack =>
-    context.timed('disk', () => sealPackFile(context.fileSystem, request)),
+  (context, request: SealRequest): SealedPack => sealPackFile(context.fileSystem, request),
 );
 
 export const verifyPack = defineTask(
@@ -171,6 +170,5 @@ export const installPack = defineTask('install-pack', (context, input: InstallIn
   const path = fileSystem.exists(input.path) ? input.path : packPath(input.packs, input.id);
   const verification = verifyPackFile(fileSystem, path, input.id, context.input(), hashInput(context));
   if (!verification.ok) return { ok: false, verification };
-  const sealed = context.timed('disk', () => installPackFile(fileSystem, path, input.packs, input.id));
-  return { ok: true, sealed };
+  return { ok: true, sealed: installPackFile(fileSystem, path, input.packs, input.id) };
 });

@@ -24,6 +24,8 @@ export interface ReceiveRequest {
   readonly pack: DigestHex;
   /** Names of nodes that hold it, best first. */
   readonly from: readonly string[];
+  /** It restores lost redundancy; counted apart from the copies of a put. */
+  readonly isRepair: boolean;
 }
 
 export interface ReceiveAnswer {
@@ -70,7 +72,8 @@ export function listOf<T>(value: JsonValue | undefined, limit: number, item: (va
 
 export function parseReceive(value: JsonValue): ReceiveRequest {
   const fields = fieldsOf(value, PACK_RECEIVE);
-  return { pack: digestOf(fields['pack']), from: listOf(fields['from'], 1000, String) };
+  const from = listOf(fields['from'], 1000, String);
+  return { pack: digestOf(fields['pack']), from, isRepair: fields['isRepair'] === true };
 }
 
 export function parsePacks(value: JsonValue): DigestHex[] {

@@ -40,11 +40,15 @@ export interface PackFrame {
   readonly records: readonly PackRecord[];
 }
 
+/** What a pack is brought for. */
+export type ReceiveSite = 'receive' | 'repair';
+
 export interface ReceiverObserver {
   /** A record that arrived, or was taken from a local file, did not match its digest. */
-  corruptReceived(pack: DigestHex, from: string, records: number): void;
-  verified(bytes: number, records: number): void;
-  networkSeconds(seconds: number): void;
+  corruptReceived(pack: DigestHex, from: string, records: number, site: ReceiveSite): void;
+  verified(bytes: number, records: number, site: ReceiveSite): void;
+  /** Of pulls: waiting for bytes, writing them, and waiting for memory to take them in. */
+  timeSpent(kind: 'network' | 'disk' | 'flow_control_wait', seconds: number): void;
 }
 
 export interface ReceiverOptions {
@@ -68,10 +72,15 @@ export class Receiver {
   }
 
   /** Makes the pack present here. @returns bytes that travelled. */
-  async receive(pack: DigestHex, from: readonly string[], signal?: AbortSignal): Promise<number> {
+  async receive(
+    pack: DigestHex,
+    from: readonly string[],
+    signal?: AbortSignal,
+    site: ReceiveSite = 'receive',
+  ): Promise<number> {
     for (;;) {
       const running = this.#running.get(pack);
-      if (running === undefined) return this.#start(pack, from, signal);
+      if (running === undefined) return this.#start(pack, from, signal, site);
       try {
         return await running;
       } catch (error) {
@@ -82,17 +91,27 @@ export class Receiver {
     }
   }
 
-  #start(pack: DigestHex, from: readonly string[], signal: AbortSignal | undefined): Promise<number> {
-    const running = this.#receive(pack, from, signal).finally(() => this.#running.delete(pack));
+  #start(
+    pack: DigestHex,
+    from: readonly string[],
+    signal: AbortSignal | undefined,
+    site: ReceiveSite,
+  ): Promise<number> {
+    const running = this.#receive(pack, from, signal, site).finally(() => this.#running.delete(pack));
     this.#running.set(pack, running);
     return running;
   }
 
-  async #receive(pack: DigestHex, from: readonly string[], signal: AbortSignal | undefined): Promise<number> {
+  async #receive(
+    pack: DigestHex,
+    from: readonly string[],
+    signal: AbortSignal | undefined,
+    site: ReceiveSite,
+  ): Promise<number> {
     const { store, pool, observer } = this.#options;
     if (store.hasPack(pack)) return 0;
     const path = receivingPath(store.layout.incoming, pack);
-    const frame = await this.frame(pack, from, signal);
+    const frame = await this.frame(pack, from, signal, site);
     const sources = await this.#localSources(frame);
     let travelled = 0;
     for (const [tries, node] of from.entries()) {
@@ -111,12 +130,12 @@ export class Receiver {
       }
       const installed = await pool.run(installPack, { path, packs: store.layout.packs, id: pack });
       if (installed.ok) {
-        observer.verified(installed.sealed.bytes, frame.records.length);
+        observer.verified(installed.sealed.bytes, frame.records.length, site);
         await store.commitPack(installed.sealed);
         await this.#options.onCommitted(installed.sealed);
         return travelled;
       }
-      await this.reportSuspect(pack, node, installed.verification.bad.length);
+      await this.#reportSuspect(pack, node, installed.verification.bad.length, site);
     }
     throw new KwamError(
       'INTEGRITY',
@@ -129,8 +148,8 @@ export class Receiver {
   }
 
   /** Counts what was bad, at least one, and tells the node that sent it. */
-  async reportSuspect(pack: DigestHex, node: string, records: number): Promise<void> {
-    this.#options.observer.corruptReceived(pack, node, Math.max(1, records));
+  async #reportSuspect(pack: DigestHex, node: string, records: number, site: ReceiveSite): Promise<void> {
+    this.#options.observer.corruptReceived(pack, node, Math.max(1, records), site);
     try {
       await this.#options.peers.ask(node, PACK_SUSPECT, { packs: [pack] });
     } catch (error) {
@@ -140,14 +159,19 @@ export class Receiver {
   }
 
   /** Header and index of a pack, from the first node that gives ones that hash to the id. */
-  async frame(pack: DigestHex, from: readonly string[], signal?: AbortSignal): Promise<PackFrame> {
+  async frame(
+    pack: DigestHex,
+    from: readonly string[],
+    signal?: AbortSignal,
+    site: ReceiveSite = 'receive',
+  ): Promise<PackFrame> {
     let last: unknown;
     for (const node of from) {
       try {
         return parseFrame(pack, await this.#pullAll(node, { what: 'frame', pack }, signal));
       } catch (error) {
         if (!isPeerFault(error)) throw error;
-        if (error.code === 'PACK_INVALID') await this.reportSuspect(pack, node, 1);
+        if (error.code === 'PACK_INVALID') await this.#reportSuspect(pack, node, 1, site);
         last = error;
       }
     }
@@ -208,16 +232,16 @@ export class Receiver {
   ): Promise<number> {
     if (wanted.length === 0) return 0;
     const ranges = rangesOf(frame.records, wanted);
-    const grant = await this.#options.budget.take(streamCreditBytes, signal);
+    const grant = await this.#timed('flow_control_wait', () =>
+      this.#options.budget.take(streamCreditBytes, signal),
+    );
     try {
       return await withTarget(path, async (file) => {
-        const started = performance.now();
         let bytes = 0;
         for (let at = 0; at < ranges.length; at += RANGES_PER_PULL_MAX) {
           const some = ranges.slice(at, at + RANGES_PER_PULL_MAX);
           bytes += await this.#pullInto(file, node, { what: 'ranges', pack: frame.id, ranges: some }, signal);
         }
-        this.#options.observer.networkSeconds((performance.now() - started) / 1000);
         return bytes;
       });
     } finally {
@@ -233,15 +257,38 @@ export class Receiver {
   ): Promise<number> {
     const cursor = new RangeCursor(request.ranges);
     for await (const bytes of this.#pull(node, request, signal)) {
-      for (const [position, part] of cursor.place(bytes)) await writeFully(file, part, position);
+      for (const [position, part] of cursor.place(bytes))
+        await this.#timed('disk', () => writeFully(file, part, position));
     }
     cursor.expectEnd(node);
     return cursor.bytesDone;
   }
 
-  #pull(node: string, request: PullRequest, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
+  async *#pull(
+    node: string,
+    request: PullRequest,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<Uint8Array> {
     const options = { creditBytes: streamCreditBytes, ...(signal === undefined ? {} : { signal }) };
-    return this.#options.peers.pull(node, request as unknown as JsonValue, options);
+    const stream = this.#options.peers.pull(node, request as unknown as JsonValue, options);
+    try {
+      for (;;) {
+        const { done, value } = await this.#timed('network', () => stream.next());
+        if (done) return;
+        yield value;
+      }
+    } finally {
+      await stream.return(undefined);
+    }
+  }
+
+  async #timed<T>(kind: 'network' | 'disk' | 'flow_control_wait', act: () => Promise<T>): Promise<T> {
+    const started = performance.now();
+    try {
+      return await act();
+    } finally {
+      this.#options.observer.timeSpent(kind, (performance.now() - started) / 1000);
+    }
   }
 
   async #pullAll(node: string, request: PullRequest, signal: AbortSignal | undefined): Promise<Uint8Array> {

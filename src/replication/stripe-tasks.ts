@@ -142,13 +142,13 @@ function readDataColumn(
 ): void {
   const range = packRangeOf(stripe, { shard, start, bytes: into.length });
   const data = into.subarray(0, range.bytes);
-  const got = context.timed('disk', () => context.fileSystem.read(pack, data, range.start));
+  const got = context.fileSystem.read(pack, data, range.start);
   if (got !== range.bytes) throw new KwamError('IO', `expected ${range.bytes} bytes of a pack, got ${got}`);
   into.fill(0, range.bytes);
 }
 
 function writeColumn(context: WorkerContext, file: FileHandle, start: number, bytes: Uint8Array): void {
-  context.timed('disk', () => context.fileSystem.write(file, [bytes], payloadOffset(start)));
+  context.fileSystem.write(file, [bytes], payloadOffset(start));
 }
 
 /**
@@ -187,7 +187,7 @@ function sealShard(
       context.fileSystem.write(file!, [bytes], payloadOffset(slice * shardSliceBytes) - RECORD_HEADER_BYTES);
     }
   });
-  return context.timed('disk', () => sealPackFile(context.fileSystem, { path, packs, header, index }));
+  return sealPackFile(context.fileSystem, { path, packs, header, index });
 }
 
 function notTheShard(shardIndex: number, expectedId: DigestHex, id: DigestHex): KwamError {
@@ -202,7 +202,7 @@ function sliceRecord(context: WorkerContext, stripe: Stripe, slice: number, path
   const { start, bytes } = sliceRange(stripe, slice);
   const into = context.input().subarray(0, bytes);
   withFiles(context, [path], 'read', ([file]) => {
-    const got = context.timed('disk', () => context.fileSystem.read(file!, into, payloadOffset(start)));
+    const got = context.fileSystem.read(file!, into, payloadOffset(start));
     if (got !== bytes) throw new KwamError('IO', `expected ${bytes} bytes of a shard, got ${got}`);
   });
   const digest = hashInput(context)(Uint32Array.of(0, bytes)).slice(0, DIGEST_BYTES);
@@ -288,7 +288,7 @@ function eachColumn(
 }
 
 function readColumn(context: WorkerContext, file: FileHandle, start: number, into: Uint8Array): void {
-  const got = context.timed('disk', () => context.fileSystem.read(file, into, payloadOffset(start)));
+  const got = context.fileSystem.read(file, into, payloadOffset(start));
   if (got !== into.length) throw new KwamError('IO', `expected ${into.length} bytes of a shard, got ${got}`);
 }
 

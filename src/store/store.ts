@@ -17,7 +17,7 @@ import { IndexTables, type PackInfo, type PackState } from './index-tables.ts';
 import { evidencePath, layoutOf, makeLayout, packPath, type StoreLayout } from './layout.ts';
 import { getNote, putNote } from './notes.ts';
 import { type PackHeader, type PackRecord, parsePackHeader } from './pack-format.ts';
-import { openPack, type PackContents } from './pack-reader.ts';
+import { openPack, type PackContents, withFile } from './pack-reader.ts';
 import { PackTable } from './pack-table.ts';
 import { PackBuilder, recordsOfSealed, type SealedPack } from './pack-writer.ts';
 import {
@@ -37,6 +37,8 @@ export interface StoreOptions {
   readonly clock?: Clock;
   /** An index entry or a note did not match its checksum; it counts as missing, and the index is repaired. */
   readonly onDamage?: (site: DamageSite, key: string) => void;
+  /** A pack was moved to quarantine, by a caller or by recovery. */
+  readonly onQuarantined?: (id: DigestHex, bytes: number) => void;
 }
 
 export type DamageSite = 'packs' | 'chunks' | 'meta' | 'note';
@@ -83,6 +85,7 @@ export class Store {
   readonly #fileSystem: FileSystem;
   readonly #clock: Clock;
   readonly #onDamage: NonNullable<StoreOptions['onDamage']>;
+  readonly #onQuarantined: NonNullable<StoreOptions['onQuarantined']>;
   readonly #lock: StoreLock;
   readonly #index: IndexTables;
   readonly #packs: PackTable;
@@ -99,6 +102,7 @@ export class Store {
     this.#fileSystem = options.fileSystem ?? nodeFileSystem;
     this.#clock = options.clock ?? systemClock;
     this.#onDamage = options.onDamage ?? (() => undefined);
+    this.#onQuarantined = options.onQuarantined ?? (() => undefined);
     this.#lock = lock;
     this.#index = new IndexTables(layout.index, (table, key) => this.#damaged(table, toHex(key)));
     this.#packs = new PackTable(this.#index);
@@ -153,8 +157,7 @@ export class Store {
   async #recoverPack(id: DigestHex): Promise<string | undefined> {
     const contents = tryOpenPack(this.#fileSystem, this.packFile(id), id);
     if (typeof contents === 'string') {
-      const evidence = { id, reason: contents, atMs: this.#clock.now() };
-      this.#putQuarantined(id, quarantineFile(this.#fileSystem, this.layout, evidence));
+      this.#putQuarantined(id, this.#setAside(id, contents));
       return contents;
     }
     await this.#indexContents(contents);
@@ -312,10 +315,21 @@ export class Store {
     this.#packs.remember(quarantined);
     return this.#serially(async () => {
       if (this.#packs.get(id) === undefined) throw packNotFound(id, undefined);
-      const n = quarantineFile(this.#fileSystem, this.layout, { id, reason, atMs: this.#clock.now() });
+      const n = this.#setAside(id, reason);
       this.#packs.put(quarantined);
       return evidencePath(this.layout.quarantine, id, n);
     });
+  }
+
+  /** @returns the number of the evidence. */
+  #setAside(id: DigestHex, reason: string): number {
+    const n = quarantineFile(this.#fileSystem, this.layout, { id, reason, atMs: this.#clock.now() });
+    const path = evidencePath(this.layout.quarantine, id, n);
+    this.#onQuarantined(
+      id,
+      withFile(this.#fileSystem, path, (file) => this.#fileSystem.bytes(file)),
+    );
+    return n;
   }
 
   /** The file of a present pack is gone or cannot be opened: it is not located any more, and asks for repair. */

@@ -10,7 +10,7 @@ import { KwamError } from '../errors.ts';
 import { chooseEngine } from '../hashing/choose-engine.ts';
 import { loadKernels } from '../wasm/load.ts';
 import { ByteBudget, cancelled } from './byte-budget.ts';
-import { type Outcome, reviveError, type SerializedError, type Task, type TimeSplit } from './task.ts';
+import { type Outcome, reviveError, type SerializedError, type Task, type TaskReport } from './task.ts';
 
 export interface RunOptions {
   /** Bytes of user data that the task handles; what the pool's queue is bounded by. */
@@ -26,9 +26,13 @@ export interface WorkerPool {
   close(): Promise<void>;
 }
 
+/** `disagreement`: its two hash engines gave different digests for the same bytes. */
+export type ReplaceReason = 'died' | 'self-test' | 'disagreement';
+
 export interface PoolObserver {
-  taskTime(task: string, seconds: TimeSplit): void;
-  workerReplaced(reason: 'died' | 'self-test'): void;
+  taskDone(task: string, report: TaskReport): void;
+  /** `task` is what it ran then, if anything. */
+  workerReplaced(reason: ReplaceReason, task?: string): void;
 }
 
 /** What a worker thread needs to know at start; see src/worker.ts. */
@@ -62,7 +66,7 @@ export interface WorkerFault extends Error {
 /** What came of one try; `fault` when the worker is to blame and another may do better. */
 type Attempt =
   | { readonly outcome: Outcome<unknown>; readonly fault?: undefined }
-  | { readonly fault: 'died' | 'self-test'; readonly error: KwamError };
+  | { readonly fault: ReplaceReason; readonly error: KwamError };
 
 const TRIES = 2;
 /** Of each worker; V8's default is 48. What tasks work on lies in linear memory, so little passes through the young heap. */
@@ -104,7 +108,7 @@ class PiscinaPool implements WorkerPool {
         if (options.signal?.aborted) throw cancelled(options.signal);
         const attempt = await this.#try(task, input, options.ports?.() ?? []);
         if (attempt.fault === undefined) return this.#valueOf<Out>(task.name, attempt.outcome);
-        this.#observer?.workerReplaced(attempt.fault);
+        this.#observer?.workerReplaced(attempt.fault, task.name);
         if (tries === TRIES) throw attempt.error;
       }
     } finally {
@@ -114,7 +118,7 @@ class PiscinaPool implements WorkerPool {
 
   #valueOf<Out>(task: string, outcome: Outcome<unknown>): Out {
     if (!outcome.ok) throw reviveError(outcome.error);
-    this.#observer?.taskTime(task, outcome.seconds);
+    this.#observer?.taskDone(task, outcome.report);
     return outcome.value as Out;
   }
 
@@ -168,7 +172,7 @@ function faultOf(task: string, cause: unknown): Attempt {
       cause,
       retryable: true,
     });
-    return { fault: 'self-test', error };
+    return { fault: retiredFor.code === 'INTEGRITY' ? 'disagreement' : 'self-test', error };
   }
   const text = `a worker died while it ran ${task}: ${message ?? String(cause)}; see the log of the node`;
   return { fault: 'died', error: new KwamError('WORKER_DIED', text, { cause, retryable: true }) };

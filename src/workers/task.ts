@@ -8,25 +8,31 @@ import { Chunker } from '../chunking/chunker.ts';
 import { ReedSolomon } from '../erasure/reed-solomon.ts';
 import { KwamError } from '../errors.ts';
 import type { FileSystem } from '../filesystem.ts';
+import { crossCheck } from '../hashing/cross-check.ts';
 import type { HashEngine } from '../hashing/engine.ts';
 import type { ChunkerSizes, ErasureScheme } from '../plan.ts';
 import { INPUT_BYTES, type Kernels, REGION } from '../wasm/kernels.ts';
+import { timedFileSystem } from './timed-file-system.ts';
 
 export type TimeKind = 'hash' | 'chunk' | 'disk' | 'erasure';
 
 export interface WorkerContext {
   readonly kernels: Kernels;
   readonly hash: HashEngine;
-  /** The engine that was not chosen; it re-hashes a sample so that a fault in one path is seen by the other. */
-  readonly crossHash: HashEngine;
+  /** Times every operation as `disk`. */
   readonly fileSystem: FileSystem;
   chunker(sizes: ChunkerSizes): Chunker;
   /** Kept from task to task, because it remembers how to make good the losses that it has met. */
   reedSolomon(scheme: ErasureScheme): ReedSolomon;
   /** The INPUT region as bytes; the same memory that kernels see. */
   input(): Uint8Array;
-  /** Runs `work` and adds its time to the split that the task reports. */
+  /** Runs `work` and adds its time to what the task reports; what is timed inside it counts as its own kind only. */
   timed<T>(kind: TimeKind, work: () => T): T;
+  /**
+   * Has the engine that was not chosen hash one run in `every` again, and counts what was compared.
+   * @throws KwamError INTEGRITY  they disagree.
+   */
+  crossCheck(runs: Uint32Array, digests: Uint8Array, every: number): void;
 }
 
 export interface Task<In, Out> {
@@ -47,20 +53,36 @@ export const warmUp = defineTask('warm-up', (_context, _input: null): void => un
 
 export type TimeSplit = Record<TimeKind, number>;
 
-export const noTime = (): TimeSplit => ({ hash: 0, chunk: 0, disk: 0, erasure: 0 });
+/** What a task did beside its result. */
+export interface TaskReport {
+  readonly seconds: TimeSplit;
+  /** Compared with a second engine's digests. */
+  readonly crossChecked: { bytes: number; chunks: number };
+}
+
+export const emptyReport = (): TaskReport => ({
+  seconds: { hash: 0, chunk: 0, disk: 0, erasure: 0 },
+  crossChecked: { bytes: 0, chunks: 0 },
+});
+
+/** Where the context notes what a task does; `report` is replaced for each task. */
+export interface Reporting {
+  report: TaskReport;
+}
 
 export function createContext(
   kernels: Kernels,
-  engines: { hash: HashEngine; crossHash: HashEngine },
+  engines: { readonly hash: HashEngine; readonly other: HashEngine },
   fileSystem: FileSystem,
-  seconds: TimeSplit,
+  reporting: Reporting,
 ): WorkerContext {
+  const timed = stopwatch(reporting);
   const chunkers = new Map<string, Chunker>();
   const codes = new Map<string, ReedSolomon>();
   return {
     kernels,
-    ...engines,
-    fileSystem,
+    hash: engines.hash,
+    fileSystem: timedFileSystem(fileSystem, (work) => timed('disk', work)),
     chunker(sizes) {
       const { chunkBytesMin, chunkBytesTarget, chunkBytesMax } = sizes;
       const key = `${chunkBytesMin},${chunkBytesTarget},${chunkBytesMax}`;
@@ -71,14 +93,34 @@ export function createContext(
       return kept(codes, key, () => new ReedSolomon(kernels, scheme));
     },
     input: () => kernels.bytes().subarray(REGION.input, REGION.input + INPUT_BYTES),
-    timed(kind, work) {
-      const start = performance.now();
-      try {
-        return work();
-      } finally {
-        seconds[kind] += (performance.now() - start) / 1000;
-      }
+    timed,
+    crossCheck(runs, digests, every) {
+      const { crossChecked } = reporting.report;
+      const compared = crossCheck(runs, digests, engines.other, every);
+      crossChecked.bytes += compared.bytes;
+      crossChecked.chunks += compared.runs;
     },
+  };
+}
+
+/** Only the innermost kind runs at any moment, so the kinds add up to the time that was spent. */
+function stopwatch(reporting: Reporting): WorkerContext['timed'] {
+  let running: TimeKind | undefined;
+  let since = 0;
+  const switchTo = (kind: TimeKind | undefined): void => {
+    const now = performance.now();
+    if (running !== undefined) reporting.report.seconds[running] += (now - since) / 1000;
+    running = kind;
+    since = now;
+  };
+  return (kind, work) => {
+    const outer = running;
+    switchTo(kind);
+    try {
+      return work();
+    } finally {
+      switchTo(outer);
+    }
   };
 }
 
@@ -92,7 +134,7 @@ function kept<T>(values: Map<string, T>, key: string, make: () => T): T {
 
 /** How a task's end crosses the thread: errors keep their code and context. */
 export type Outcome<Out> =
-  | { readonly ok: true; readonly value: Out; readonly seconds: TimeSplit }
+  | { readonly ok: true; readonly value: Out; readonly report: TaskReport }
   | { readonly ok: false; readonly error: SerializedError };
 
 export interface SerializedError {

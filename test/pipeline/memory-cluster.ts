@@ -110,7 +110,7 @@ export function testPool(
     bytesInFlightMax: 64 * MIB,
     heapBytesMax: options.heapBytes ?? 64 * MIB,
     worker: { engine: 'native', kernelBuild: 'release', ...options.worker },
-    observer: { taskTime: () => undefined, workerReplaced: (reason) => replaced.push(reason) },
+    observer: { taskDone: () => undefined, workerReplaced: (reason) => replaced.push(reason) },
   });
 }
 
@@ -214,7 +214,7 @@ async function startNode(index: number, options: ClusterOptions, shared: Shared)
         seen.corruptReceived += records;
       },
       verified: () => undefined,
-      networkSeconds: () => undefined,
+      timeSpent: () => undefined,
     },
     onCommitted: (sealed) => known.addPack(sealed),
   });
@@ -251,6 +251,7 @@ async function startNode(index: number, options: ClusterOptions, shared: Shared)
     producer: spiffe,
     signer: shared.signer,
     clock: systemClock,
+    onLooked: () => undefined,
   };
   const trusted: TrustedKey = { key: shared.publicKey };
   const setAside = async (pack: DigestHex, reason: string): Promise<void> => {
@@ -271,6 +272,9 @@ async function startNode(index: number, options: ClusterOptions, shared: Shared)
       else await setAside(pack, error.message);
     },
     onForeignCorrupt: (pack) => {
+      seen.foreignCorrupt.push(pack);
+    },
+    onForeignUnreadable: (pack) => {
       seen.foreignCorrupt.push(pack);
     },
     onVerified: () => undefined,

@@ -41,6 +41,7 @@ function session(options: Partial<SessionOptions> = {}): PackSession {
     codecId: CODEC_ID,
     packBytesTarget: 10_000,
     seal: (request) => sealPackFile(nodeFileSystem, request),
+    onLooked: () => undefined,
     onCommitted: async (pack) => {
       committed.push(pack.id);
     },

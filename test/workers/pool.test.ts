@@ -23,7 +23,7 @@ const pools: WorkerPool[] = [];
 const replaced: string[] = [];
 const times: [string, TimeSplit][] = [];
 const observer: PoolObserver = {
-  taskTime: (task, seconds) => times.push([task, seconds]),
+  taskDone: (task, { seconds }) => times.push([task, seconds]),
   workerReplaced: (reason) => replaced.push(reason),
 };
 let tree: string;
