@@ -253,7 +253,15 @@ function assemble(
       onLooked: observeIngest(owned),
     },
     scrub: { store, pool, clock: systemClock, limits: plan.scrub, observer: observeScrub(owned) },
-    repair: { store, peers, catalog, replicate, onRelaxed, onRepaired: observeRepair(owned) },
+    repair: {
+      store,
+      peers,
+      catalog,
+      replicate,
+      clock: systemClock,
+      onRelaxed,
+      onRepaired: observeRepair(owned),
+    },
     rebuild: { ...access, ...observeAccess(owned, store, 'repair') },
     describe: () => ({
       name: self.name,

@@ -31,6 +31,7 @@ import {
   textOf,
 } from './replication/protocol.ts';
 import type { Receiver } from './replication/receiver.ts';
+import { missingOf, storedIdsOf } from './replication/redundancy.ts';
 import type { Store } from './store/store.ts';
 import type { CallContext, Handler, JsonValue } from './transport/transport.ts';
 
@@ -216,14 +217,9 @@ async function clusterStatus(parts: ServiceParts): Promise<unknown> {
   for await (const entry of catalog.packs()) entries.push(entry);
   let objects = 0;
   for await (const _ of catalog.objects()) objects++;
-  const ids = entries.flatMap((entry) => entry.stripe?.shards ?? [entry.id]);
-  const holders = await findHolders(parts.repair.peers, store, ids);
-  const held = (id: DigestHex): number => holders.get(id)?.length ?? 0;
-  const isUnder = (entry: PackRecordEntry): boolean =>
-    entry.stripe === undefined
-      ? held(entry.id) < (entry.copies ?? 1)
-      : entry.stripe.shards.some((shard) => held(shard) === 0);
-  return { objects, packs: entries.length, underReplicated: entries.filter(isUnder).length };
+  const holders = await findHolders(parts.repair.peers, store, entries.flatMap(storedIdsOf));
+  const underReplicated = entries.filter((entry) => missingOf(entry, holders) > 0).length;
+  return { objects, packs: entries.length, underReplicated };
 }
 
 /** Turns a function that reports into a stream: the newest report each time the stream is read, then the result. */

@@ -3,7 +3,7 @@
  */
 import type { Command } from 'commander';
 import { EXIT } from '../errors.ts';
-import type { RepairResult, Unrepairable } from '../repair/repair.ts';
+import type { RepairResult, Unrepairable, Waiting } from '../repair/repair.ts';
 import {
   addClusterOptions,
   type Cluster,
@@ -31,7 +31,8 @@ export function define(command: Command, shell: Shell): void {
       `
 Copies and shards of nodes that are down, and of packs in quarantine, are restored
 on other nodes and verified there. Exit code 4 when some could not be; the objects
-that rely on a pack without any good source are named.
+that rely on a pack without any good source are named. Nodes that give no answer are
+waited for some seconds: what only they may have is "waiting", not lost.
 
 Examples:
   kwam-dp scrub; kwam-dp repair
@@ -42,11 +43,16 @@ Examples:
 
 async function run(shell: Shell, options: RepairOptions): Promise<void> {
   const report = await withCluster(shell, options, (cluster) => repairAll(cluster));
-  const { repaired, bytes, remaining, unrepairable, silent } = report;
+  const { repaired, bytes, remaining, unrepairable, waiting, silent } = report;
   for (const node of silent) shell.note(`kwam-dp: ${node} is listed as up and does not answer`);
   for (const { pack, objects } of unrepairable) {
-    const names = objects.map(showName).join(', ') || 'no object';
-    shell.note(`kwam-dp: pack ${pack} has no good source that is up; it is needed by ${names}`);
+    shell.note(`kwam-dp: pack ${pack} has no good source on any node; it is needed by ${namesOf(objects)}`);
+  }
+  for (const { pack, objects, nodes } of waiting) {
+    shell.note(
+      `kwam-dp: pack ${pack} has no good source on the nodes that answer; it is needed by ${namesOf(objects)}. ` +
+        `${nodes.join(', ')} may have one: start it and run repair again`,
+    );
   }
   if (silent.length > 0) shell.exitCode = EXIT.no;
   if (remaining > 0) shell.exitCode = EXIT.integrity;
@@ -58,6 +64,15 @@ async function run(shell: Shell, options: RepairOptions): Promise<void> {
   );
 }
 
+/** Two nodes name the same pack while they do not agree yet which of them is responsible. */
+function onePerPack<T extends Unrepairable>(packs: readonly T[]): T[] {
+  return [...new Map(packs.map((one) => [one.pack, one])).values()];
+}
+
+function namesOf(objects: readonly string[]): string {
+  return objects.map(showName).join(', ') || 'no object';
+}
+
 /** A second round after a node fell silent: the packs that it was responsible for are then others' affair. */
 const ROUNDS = 2;
 
@@ -67,14 +82,23 @@ export async function repairAll(cluster: Cluster): Promise<RepairReport> {
     const { answers, silent } = await cluster.askAll<RepairResult>(REPAIR, {});
     let remaining = 0;
     const unrepairable: Unrepairable[] = [];
+    const waiting: Waiting[] = [];
     for (const one of answers.values()) {
       repaired += one.repaired;
       bytes += one.bytes;
       remaining += one.remaining;
       unrepairable.push(...one.unrepairable);
+      waiting.push(...one.waiting);
     }
     const isSettled = silent.length === 0 || (await cluster.settle(silent));
     if (silent.length > 0 && isSettled && round < ROUNDS) continue;
-    return { repaired, bytes, remaining, unrepairable, silent: isSettled ? [] : silent };
+    return {
+      repaired,
+      bytes,
+      remaining,
+      unrepairable: onePerPack(unrepairable),
+      waiting: onePerPack(waiting),
+      silent: isSettled ? [] : silent,
+    };
   }
 }

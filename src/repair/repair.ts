@@ -1,19 +1,26 @@
 /**
  * Brings redundancy back to what the plan promises.
- * In: the catalog, the nodes that are up and what each holds. Out: what was restored, and what cannot be now.
- * Each pack has one responsible node, the first up node in its placement order, which asks others to pull a copy from a good
- * holder or to rebuild a lost shard. What arrives is verified against the producer's digests before it counts.
+ * In: the catalog, the nodes that are up and what each holds. Out: what was restored, what waits for a node that gave no answer,
+ * and what is lost. The node that is responsible for a pack asks others to pull a copy from a good holder or to rebuild a lost
+ * shard. What arrives is verified against the producer's digests before it counts.
+ * Holds: a pack is called unrepairable only when every node that was ever a member has answered and too few can serve it. A
+ * node that is silent may be starting: as long as a lease takes to tell, packs without a source are looked at again.
  */
+import type { Clock } from '../clock.ts';
 import type { Member } from '../cluster/membership.ts';
 import type { Peers } from '../cluster/peers.ts';
 import type { DigestHex } from '../digest.ts';
 import { KwamError } from '../errors.ts';
-import { candidates, place } from '../placement/placement.ts';
+import { leaseMs } from '../limits.ts';
 import type { Domain, Plan } from '../plan.ts';
 import type { Catalog, PackRecordEntry } from '../replication/catalog.ts';
-import { findHolders, type Holders } from '../replication/holders.ts';
-import { PACK_HAVE, PACK_RECEIVE, type ReceiveAnswer } from '../replication/protocol.ts';
+import { type Holders, surveyHolders } from '../replication/holders.ts';
+import { PACK_RECEIVE, type ReceiveAnswer } from '../replication/protocol.ts';
+import { missingOf, spareOf, storedIdsOf } from '../replication/redundancy.ts';
 import type { Store } from '../store/store.ts';
+import type { JsonValue } from '../transport/transport.ts';
+import { chooseHomes, type HomeRules, homeForShard } from './homes.ts';
+import { reachable, responsibleFor } from './responsibility.ts';
 
 /** Asks a node to rebuild one shard of a stripe from k others, and to keep it. */
 export const SHARD_REBUILD = 'shard.rebuild';
@@ -23,6 +30,7 @@ export interface RepairServices {
   readonly peers: Peers;
   readonly catalog: Catalog;
   readonly replicate: Plan['replicate'];
+  readonly clock: Clock;
   readonly onRepaired: (pack: DigestHex, bytes: number) => void;
   readonly onRelaxed: (pack: DigestHex, domains: readonly (Domain | 'node')[]) => void;
 }
@@ -38,212 +46,172 @@ export interface Unrepairable {
   readonly objects: readonly string[];
 }
 
+export interface Waiting extends Unrepairable {
+  /** Known nodes that gave no answer: one of them may have what is missing. */
+  readonly nodes: readonly string[];
+}
+
 export interface RepairResult {
   /** Copies and shards restored. */
   readonly repaired: number;
   readonly bytes: number;
   /** Copies and shards that are still missing. */
   readonly remaining: number;
-  /** Packs of which no sufficient source is up. */
+  /** Packs without a sufficient source, though every known node has answered. */
   readonly unrepairable: readonly Unrepairable[];
+  /** Packs without a sufficient source among the nodes that answer. */
+  readonly waiting: readonly Waiting[];
 }
 
-interface Tally {
-  repaired: number;
-  bytes: number;
-  remaining: number;
-  readonly lost: DigestHex[];
+/** A pack that still lacks something after one look at it, and what may change that. */
+interface Unfinished {
+  readonly entry: PackRecordEntry;
+  readonly missing: number;
+  readonly why: 'no source' | 'failed' | 'no home';
 }
+
+/** A lease tells within its own length whether a silent node is gone; a node that starts needs about as long. */
+const PATIENCE_MS = 2 * leaseMs;
+const RETRY_MS = 250;
 
 /** Repairs every pack that this node is responsible for. */
 export async function repair(services: RepairServices, request: RepairRequest): Promise<RepairResult> {
-  const up = await reachable(services.peers);
-  const own = await responsibleFor(services, up);
-  const ids = own.flatMap((entry) => entry.stripe?.shards ?? [entry.id]);
-  const holders = await findHolders(services.peers, services.store, ids);
-  const tally: Tally = { repaired: 0, bytes: 0, remaining: 0, lost: [] };
-  const ordered = own.toSorted((a, b) => spareOf(a, holders) - spareOf(b, holders));
-  for (const [done, entry] of ordered.entries()) {
-    if (request.signal?.aborted) break;
-    if (entry.stripe === undefined) await repairCopies(services, up, holders, entry, tally);
-    else await repairStripe(services, up, holders, entry, tally);
-    request.onProgress(done + 1, ordered.length);
+  const { peers, catalog, clock } = services;
+  const work = new Repair(services, request);
+  const deadline = clock.monotonic() + PATIENCE_MS;
+  let entries = await responsibleFor(catalog, peers.self, await reachable(peers));
+  for (;;) {
+    await work.pass(entries);
+    entries = work.worthRetrying();
+    if (entries.length === 0 || request.signal?.aborted || clock.monotonic() > deadline) break;
+    await clock.sleep(RETRY_MS);
   }
-  return { ...tally, unrepairable: await withObjects(services.catalog, tally.lost) };
+  return work.result();
 }
 
-/**
- * Up, and it answers: a lease outlives its node by seconds, and a pack whose responsible node is dead would be nobody's until
- * then. Nodes that see this differently restore a copy twice, which does no harm.
- */
-async function reachable(peers: Peers): Promise<Member[]> {
-  const answers = (await peers.up()).map(async (member) => {
+class Repair {
+  readonly #services: RepairServices;
+  readonly #request: RepairRequest;
+  readonly #rules: HomeRules;
+  /** Node and pack, where it could not be given there: asked last from then on. */
+  readonly #failures = new Set<string>();
+  readonly #unfinished = new Map<DigestHex, Unfinished>();
+  #up: readonly Member[] = [];
+  #holders: Holders = new Map();
+  #silent: readonly string[] = [];
+  #repaired = 0;
+  #bytes = 0;
+
+  constructor(services: RepairServices, request: RepairRequest) {
+    this.#services = services;
+    this.#request = request;
+    this.#rules = { antiAffinity: services.replicate.antiAffinity, onRelaxed: services.onRelaxed };
+  }
+
+  /** Looks at the packs once, the most endangered ones first. */
+  async pass(entries: readonly PackRecordEntry[]): Promise<void> {
+    const { peers, store } = this.#services;
+    this.#up = await reachable(peers);
+    const survey = await surveyHolders(peers, store, entries.flatMap(storedIdsOf));
+    this.#holders = survey.holders;
+    this.#silent = survey.silent;
+    const ordered = entries.toSorted((a, b) => spareOf(a, this.#holders) - spareOf(b, this.#holders));
+    for (const [done, entry] of ordered.entries()) {
+      if (this.#request.signal?.aborted) break;
+      this.#unfinished.delete(entry.id);
+      const unfinished = await this.#restore(entry);
+      if (unfinished !== undefined) this.#unfinished.set(entry.id, { entry, ...unfinished });
+      this.#request.onProgress(done + 1, ordered.length);
+    }
+  }
+
+  worthRetrying(): PackRecordEntry[] {
+    const isOpen = ({ why }: Unfinished): boolean =>
+      why === 'failed' || (why === 'no source' && this.#silent.length > 0);
+    return [...this.#unfinished.values()].filter(isOpen).map(({ entry }) => entry);
+  }
+
+  async #restore(entry: PackRecordEntry): Promise<Omit<Unfinished, 'entry'> | undefined> {
+    const missing = missingOf(entry, this.#holders);
+    if (missing === 0) return undefined;
+    if (spareOf(entry, this.#holders) < 0) return { missing, why: 'no source' };
+    return entry.stripe === undefined
+      ? this.#restoreCopies(entry, missing)
+      : this.#restoreShards(entry, missing);
+  }
+
+  async #restoreCopies(
+    entry: PackRecordEntry,
+    missing: number,
+  ): Promise<Omit<Unfinished, 'entry'> | undefined> {
+    const have = this.#holders.get(entry.id)!;
+    const homes = chooseHomes(this.#rules, this.#willing(entry.id), entry.id, have, missing);
+    let left = missing;
+    for (const node of homes) {
+      const request = { pack: entry.id, from: [...have], isRepair: true };
+      if (await this.#ask(node, PACK_RECEIVE, request, entry.id)) left--;
+    }
+    if (left === 0) return undefined;
+    return { missing: left, why: missing - left < homes.length ? 'failed' : 'no home' };
+  }
+
+  async #restoreShards(
+    entry: PackRecordEntry,
+    missing: number,
+  ): Promise<Omit<Unfinished, 'entry'> | undefined> {
+    const { shards } = entry.stripe!;
+    const homes = shards.map((shard) => this.#holders.get(shard)?.[0]);
+    let left = missing;
+    for (const [shardIndex, shard] of shards.entries()) {
+      if (homes[shardIndex] !== undefined) continue;
+      const node = homeForShard(this.#rules, this.#willing(shard), entry.id, homes);
+      if (node === undefined) return { missing: left, why: 'no home' };
+      if (!(await this.#ask(node, SHARD_REBUILD, { pack: entry.id, shardIndex }, shard))) continue;
+      homes[shardIndex] = node;
+      left--;
+    }
+    return left === 0 ? undefined : { missing: left, why: 'failed' };
+  }
+
+  /** Without nodes that could not take this pack before, unless there are no others. */
+  #willing(pack: DigestHex): readonly Member[] {
+    const willing = this.#up.filter(({ name }) => !this.#failures.has(`${name} ${pack}`));
+    return willing.length > 0 ? willing : this.#up;
+  }
+
+  /** False when that node could not. */
+  async #ask(node: string, method: string, request: JsonValue, pack: DigestHex): Promise<boolean> {
     try {
-      if (member.name !== peers.self) await peers.ask(member.name, PACK_HAVE, { packs: [] });
-      return [member];
+      const { bytes } = await this.#services.peers.ask<ReceiveAnswer>(node, method, request);
+      this.#repaired++;
+      this.#bytes += bytes;
+      this.#services.onRepaired(pack, bytes);
+      return true;
     } catch (error) {
       if (!(error instanceof KwamError)) throw error;
-      return [];
-    }
-  });
-  return (await Promise.all(answers)).flat();
-}
-
-async function responsibleFor(services: RepairServices, up: readonly Member[]): Promise<PackRecordEntry[]> {
-  const own: PackRecordEntry[] = [];
-  for await (const entry of services.catalog.packs()) {
-    if (candidates(entry.id, up)[0] === services.peers.self) own.push(entry);
-  }
-  return own;
-}
-
-/** How many more losses the pack survives: the least first. */
-function spareOf(entry: PackRecordEntry, holders: Holders): number {
-  if (entry.stripe === undefined) return (holders.get(entry.id)?.length ?? 0) - 1;
-  const present = entry.stripe.shards.filter((shard) => (holders.get(shard)?.length ?? 0) > 0);
-  return present.length - entry.stripe.dataShards;
-}
-
-async function repairCopies(
-  services: RepairServices,
-  up: readonly Member[],
-  holders: Holders,
-  entry: PackRecordEntry,
-  tally: Tally,
-): Promise<void> {
-  const have = [...(holders.get(entry.id) ?? [])];
-  const wanted = entry.copies ?? services.replicate.factor;
-  if (have.length >= wanted) return;
-  if (have.length === 0) {
-    tally.lost.push(entry.id);
-    tally.remaining += wanted;
-    return;
-  }
-  for (const node of chooseHomes(services, up, entry.id, have, wanted - have.length)) {
-    const bytes = await askForCopy(services, node, entry.id, have);
-    if (bytes === undefined) continue;
-    have.push(node);
-    tally.repaired++;
-    tally.bytes += bytes;
-    services.onRepaired(entry.id, bytes);
-  }
-  tally.remaining += Math.max(0, wanted - have.length);
-}
-
-/** Undefined when that node could not; what is then missing stays counted as remaining. */
-async function askForCopy(
-  services: RepairServices,
-  node: string,
-  pack: DigestHex,
-  from: readonly string[],
-): Promise<number | undefined> {
-  try {
-    const request = { pack, from: [...from], isRepair: true };
-    return (await services.peers.ask<ReceiveAnswer>(node, PACK_RECEIVE, request)).bytes;
-  } catch (error) {
-    if (!(error instanceof KwamError)) throw error;
-    return undefined;
-  }
-}
-
-/**
- * New homes for copies or shards, apart from the nodes that hold some already: first those that share no listed domain with
- * any of them, by preference; when there is none, the ones that a fresh placement would choose.
- */
-function chooseHomes(
-  services: RepairServices,
-  up: readonly Member[],
-  pack: DigestHex,
-  taken: readonly string[],
-  count: number,
-): string[] {
-  const { antiAffinity } = services.replicate;
-  const byName = new Map(up.map((member) => [member.name, member]));
-  const used = taken.flatMap((name) => byName.get(name) ?? []);
-  const order = candidates(pack, up).filter((name) => !taken.includes(name));
-  const homes: string[] = [];
-  for (const name of order) {
-    const node = byName.get(name)!;
-    const shares = used.some((other) =>
-      antiAffinity.some((domain) => other.labels[domain] === node.labels[domain]),
-    );
-    if (homes.length === count || shares) continue;
-    homes.push(name);
-    used.push(node);
-  }
-  if (homes.length < count) {
-    const wished = place(pack, up, taken.length + count, antiAffinity, { allowRepeat: true });
-    if (wished.relaxed.length > 0) services.onRelaxed(pack, wished.relaxed);
-    for (const name of [...wished.nodes, ...order]) {
-      if (homes.length < count && !taken.includes(name) && !homes.includes(name)) homes.push(name);
+      this.#failures.add(`${node} ${pack}`);
+      return false;
     }
   }
-  return homes;
-}
 
-async function repairStripe(
-  services: RepairServices,
-  up: readonly Member[],
-  holders: Holders,
-  entry: PackRecordEntry,
-  tally: Tally,
-): Promise<void> {
-  const { shards, dataShards } = entry.stripe!;
-  const homes = shards.map((shard) => holders.get(shard)?.[0]);
-  const missing = [...homes.keys()].filter((shard) => homes[shard] === undefined);
-  if (missing.length === 0) return;
-  if (shards.length - missing.length < dataShards) {
-    tally.lost.push(entry.id);
-    tally.remaining += missing.length;
-    return;
-  }
-  for (const shardIndex of missing) {
-    const node = homeForShard(services, up, entry.id, homes);
-    const bytes = node === undefined ? undefined : await askToRebuild(services, node, entry.id, shardIndex);
-    if (bytes === undefined) {
-      tally.remaining++;
-      continue;
-    }
-    homes[shardIndex] = node;
-    tally.repaired++;
-    tally.bytes += bytes;
-    services.onRepaired(shards[shardIndex]!, bytes);
+  async result(): Promise<RepairResult> {
+    const unfinished = [...this.#unfinished.values()];
+    const unsourced = unfinished.filter(({ why }) => why === 'no source').map(({ entry }) => entry.id);
+    const packs = await withObjects(this.#services.catalog, unsourced);
+    const nodes = this.#silent;
+    return {
+      repaired: this.#repaired,
+      bytes: this.#bytes,
+      remaining: unfinished.reduce((sum, { missing }) => sum + missing, 0),
+      unrepairable: nodes.length === 0 ? packs : [],
+      waiting: nodes.length === 0 ? [] : packs.map((one) => ({ ...one, nodes })),
+    };
   }
 }
 
-/** A node without a shard of this stripe; when there is none, the one with the fewest. */
-function homeForShard(
-  services: RepairServices,
-  up: readonly Member[],
-  pack: DigestHex,
-  homes: readonly (string | undefined)[],
-): string | undefined {
-  const taken = homes.filter((home) => home !== undefined);
-  const fresh = chooseHomes(services, up, pack, taken, 1)[0];
-  if (fresh !== undefined) return fresh;
-  const load = (name: string): number => taken.filter((home) => home === name).length;
-  const fewest = candidates(pack, up).toSorted((a, b) => load(a) - load(b))[0];
-  if (fewest !== undefined) services.onRelaxed(pack, ['node']);
-  return fewest;
-}
-
-async function askToRebuild(
-  services: RepairServices,
-  node: string,
-  pack: DigestHex,
-  shardIndex: number,
-): Promise<number | undefined> {
-  try {
-    return (await services.peers.ask<ReceiveAnswer>(node, SHARD_REBUILD, { pack, shardIndex })).bytes;
-  } catch (error) {
-    if (!(error instanceof KwamError)) throw error;
-    return undefined;
-  }
-}
-
-async function withObjects(catalog: Catalog, lost: readonly DigestHex[]): Promise<Unrepairable[]> {
-  if (lost.length === 0) return [];
-  const names = new Map<DigestHex, string[]>(lost.map((pack) => [pack, []]));
+async function withObjects(catalog: Catalog, packs: readonly DigestHex[]): Promise<Unrepairable[]> {
+  if (packs.length === 0) return [];
+  const names = new Map<DigestHex, string[]>(packs.map((pack) => [pack, []]));
   for await (const object of catalog.objects()) {
     for (const pack of object.packs) names.get(pack)?.push(object.name);
   }

@@ -17,6 +17,7 @@ import type { WorkerPool } from '../workers/pool.ts';
 import type { PackRecordEntry } from './catalog.ts';
 import { findHolders } from './holders.ts';
 import { PACK_RECEIVE } from './protocol.ts';
+import { missingOf, storedIdsOf } from './redundancy.ts';
 import { encodeStripe } from './stripe-tasks.ts';
 
 export interface DistributorOptions {
@@ -69,12 +70,8 @@ export class Distributor {
   /** Of packs that were distributed some time ago, those that have fewer copies or shards by now. */
   async incomplete(entries: readonly PackRecordEntry[]): Promise<DigestHex[]> {
     const { peers, store } = this.#options;
-    const ids = entries.flatMap((entry) => entry.stripe?.shards ?? [entry.id]);
-    const holders = await findHolders(peers, store, ids);
-    const copiesOf = (id: DigestHex): number => holders.get(id)?.length ?? 0;
-    const isComplete = ({ id, copies, stripe }: PackRecordEntry): boolean =>
-      stripe === undefined ? copiesOf(id) >= copies! : stripe.shards.every((shard) => copiesOf(shard) > 0);
-    return entries.filter((entry) => !isComplete(entry)).map((entry) => entry.id);
+    const holders = await findHolders(peers, store, entries.flatMap(storedIdsOf));
+    return entries.filter((entry) => missingOf(entry, holders) > 0).map((entry) => entry.id);
   }
 
   async #copy(pack: DigestHex, factor: number): Promise<void> {

@@ -1,6 +1,7 @@
 /**
  * Who holds which pack, asked of the nodes themselves.
- * In: pack ids. Out: for each, the names of up nodes that can serve it, this node first, then by placement preference.
+ * In: pack ids. Out: for each, the names of nodes that can serve it, this node first, then by placement preference; and which
+ * nodes gave no answer, so that "nobody has it" and "nobody was asked" look different.
  * What a node answers is a hint for where to pull from; the pulled bytes are verified.
  */
 import type { Member } from '../cluster/membership.ts';
@@ -14,14 +15,33 @@ import { PACK_HAVE, PACKS_PER_CALL_MAX } from './protocol.ts';
 
 export type Holders = ReadonlyMap<DigestHex, readonly string[]>;
 
-/** Nodes that are up are asked; those whose lease ran out only about packs that nobody else has. */
+export interface HolderSurvey {
+  readonly holders: Holders;
+  /** Known nodes that were asked and gave no answer, by name; what they hold is not known. */
+  readonly silent: readonly string[];
+}
+
 export async function findHolders(peers: Peers, store: Store, packs: readonly DigestHex[]): Promise<Holders> {
+  return (await surveyHolders(peers, store, packs)).holders;
+}
+
+/** Nodes that are up are asked; those whose lease ran out only about packs that nobody else has. */
+export async function surveyHolders(
+  peers: Peers,
+  store: Store,
+  packs: readonly DigestHex[],
+): Promise<HolderSurvey> {
   const members = await peers.members();
   const held = new Map<string, ReadonlySet<DigestHex>>();
+  const silent: string[] = [];
   const askThose = async (state: Member['state'], ids: readonly DigestHex[]): Promise<void> => {
     const asked = members.filter((member) => member.state === state);
     await Promise.all(
-      asked.map(async ({ name }) => held.set(name, new Set(await heldBy(peers, store, name, ids)))),
+      asked.map(async ({ name }) => {
+        const answer = await heldBy(peers, store, name, ids);
+        if (!answer.isComplete) silent.push(name);
+        held.set(name, new Set(answer.held));
+      }),
     );
   };
   await askThose('up', packs);
@@ -29,7 +49,8 @@ export async function findHolders(peers: Peers, store: Store, packs: readonly Di
   if (orphans.length > 0) await askThose('down', orphans);
   // A node of weight 0 gets no new data; what it holds all the same can be read.
   const order = new Topology(members.map((member) => ({ ...member, weight: Math.max(member.weight, 1e-3) })));
-  return new Map(packs.map((id) => [id, inOrder(id, order, peers.self, held)]));
+  const holders = new Map(packs.map((id) => [id, inOrder(id, order, peers.self, held)]));
+  return { holders, silent: silent.sort() };
 }
 
 function inOrder(
@@ -42,16 +63,17 @@ function inOrder(
   return names.toSorted((a, b) => Number(b === self) - Number(a === self));
 }
 
-async function heldBy(
-  peers: Peers,
-  store: Store,
-  node: string,
-  packs: readonly DigestHex[],
-): Promise<DigestHex[]> {
-  return node === peers.self ? packs.filter((id) => store.hasPack(id)) : askAll(peers, node, packs);
+interface Held {
+  readonly held: readonly DigestHex[];
+  readonly isComplete: boolean;
 }
 
-async function askAll(peers: Peers, node: string, packs: readonly DigestHex[]): Promise<DigestHex[]> {
+async function heldBy(peers: Peers, store: Store, node: string, packs: readonly DigestHex[]): Promise<Held> {
+  if (node !== peers.self) return askAll(peers, node, packs);
+  return { held: packs.filter((id) => store.hasPack(id)), isComplete: true };
+}
+
+async function askAll(peers: Peers, node: string, packs: readonly DigestHex[]): Promise<Held> {
   const held: DigestHex[] = [];
   for (let at = 0; at < packs.length; at += PACKS_PER_CALL_MAX) {
     const page = packs.slice(at, at + PACKS_PER_CALL_MAX);
@@ -59,10 +81,10 @@ async function askAll(peers: Peers, node: string, packs: readonly DigestHex[]): 
       const { have } = await peers.ask<{ have: DigestHex[] }>(node, PACK_HAVE, { packs: page });
       held.push(...have);
     } catch (error) {
-      // A node that cannot answer cannot serve either.
+      // A node that cannot answer cannot serve either, for now.
       if (!(error instanceof KwamError)) throw error;
-      return held;
+      return { held, isComplete: false };
     }
   }
-  return held;
+  return { held, isComplete: true };
 }

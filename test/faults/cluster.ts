@@ -248,6 +248,7 @@ export class TestCluster {
       repaired: answers.reduce((sum, one) => sum + one.repaired, 0),
       remaining: answers.reduce((sum, one) => sum + one.remaining, 0),
       unrepairable: answers.flatMap((one) => one.unrepairable),
+      waiting: answers.flatMap((one) => one.waiting),
     };
   }
 
@@ -279,10 +280,16 @@ export class TestCluster {
   }
 }
 
+interface Unsourced {
+  readonly pack: string;
+  readonly objects: readonly string[];
+}
+
 export interface RepairAnswer {
   readonly repaired: number;
   readonly remaining: number;
-  readonly unrepairable: readonly { readonly pack: string; readonly objects: readonly string[] }[];
+  readonly unrepairable: readonly Unsourced[];
+  readonly waiting: readonly (Unsourced & { readonly nodes: readonly string[] })[];
 }
 
 export interface ScrubAnswer {

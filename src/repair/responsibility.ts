@@ -1,0 +1,38 @@
+/**
+ * Which packs are this node's to look after: each pack has one responsible node, the first in its placement order that is up
+ * and answers. Nodes that see this differently do the same work twice, which does no harm.
+ */
+import type { Member } from '../cluster/membership.ts';
+import type { Peers } from '../cluster/peers.ts';
+import { KwamError } from '../errors.ts';
+import { candidates } from '../placement/placement.ts';
+import { Topology } from '../placement/topology.ts';
+import type { Catalog, PackRecordEntry } from '../replication/catalog.ts';
+import { PACK_HAVE } from '../replication/protocol.ts';
+
+/** Up, and it answers: a lease outlives its node by seconds, and the packs of a dead node would be nobody's until then. */
+export async function reachable(peers: Peers): Promise<Member[]> {
+  const answers = (await peers.up()).map(async (member) => {
+    try {
+      if (member.name !== peers.self) await peers.ask(member.name, PACK_HAVE, { packs: [] });
+      return [member];
+    } catch (error) {
+      if (!(error instanceof KwamError)) throw error;
+      return [];
+    }
+  });
+  return (await Promise.all(answers)).flat();
+}
+
+export async function responsibleFor(
+  catalog: Pick<Catalog, 'packs'>,
+  self: string,
+  up: readonly Member[],
+): Promise<PackRecordEntry[]> {
+  const topology = new Topology(up);
+  const own: PackRecordEntry[] = [];
+  for await (const entry of catalog.packs()) {
+    if (candidates(entry.id, topology)[0] === self) own.push(entry);
+  }
+  return own;
+}
