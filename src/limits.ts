@@ -108,6 +108,21 @@ export const controlPollMs = 100;
 export const controlLeaseMsMax = 3_600_000;
 
 /**
+ * An answer of an etcd. Longer: an election (1 to 2 s with etcd's defaults) and a busy disk are waited out; shorter: a node learns sooner
+ * that nobody answers. Below etcd's own 7 s, after which it gives a request up itself.
+ */
+export const controlCallMs = 5000;
+/** Before another member is asked, once more each time: a lease (leaseMs) outlives one member that hangs. */
+export const controlAttemptMs = 1000;
+/** Longest pause between two rounds over the members while a call has time left. */
+export const controlRetryMsMax = 500;
+/** HTTP/2 pings to an etcd, which closes connections that ping more often than every 5 s. */
+export const controlKeepaliveMs = 10_000;
+/** One message of an etcd: what it may put there of a transaction's changes, and a page of entries, which is halved until it fits. */
+export const controlAnswerBytesMax = 64 * MIB;
+export const controlPageEntriesMax = 1000;
+
+/**
  * A node's lease and its heartbeat. Shorter: a dead node is noticed sooner; longer: a stall (a full disk, a stopped process)
  * is forgiven longer. Three heartbeats a lease, so that one lost beat never costs the name.
  */
@@ -173,6 +188,8 @@ assert(callMessageBytesMax <= messageBytesMax, 'a call message fits a transport 
 assert(manifestPartBytes <= recordBytesMax, 'a part of a manifest fits a record');
 assert(manifestChunksMax * 53 < signedPayloadBytesMax, 'the chunk table leaves room for entries');
 assert(controlTransactionBytesMax < controlLogBytesMax, 'the newest transaction stays in the log');
+assert(2 * controlAttemptMs < leaseMs, 'a member that hangs does not cost the lease');
+assert(2 * controlTransactionBytesMax < controlAnswerBytesMax, 'a watcher can be told of the largest transaction');
 assert(3 * heartbeatMs <= leaseMs, 'two lost heartbeats do not cost the lease');
 assert(
   consentTokenBytesMax * 2 < consentEnvelopeBytesMax,
