@@ -189,7 +189,10 @@ assert(manifestPartBytes <= recordBytesMax, 'a part of a manifest fits a record'
 assert(manifestChunksMax * 53 < signedPayloadBytesMax, 'the chunk table leaves room for entries');
 assert(controlTransactionBytesMax < controlLogBytesMax, 'the newest transaction stays in the log');
 assert(2 * controlAttemptMs < leaseMs, 'a member that hangs does not cost the lease');
-assert(2 * controlTransactionBytesMax < controlAnswerBytesMax, 'a watcher can be told of the largest transaction');
+assert(
+  2 * controlTransactionBytesMax < controlAnswerBytesMax,
+  'a watcher can be told of the largest transaction',
+);
 assert(3 * heartbeatMs <= leaseMs, 'two lost heartbeats do not cost the lease');
 assert(
   consentTokenBytesMax * 2 < consentEnvelopeBytesMax,

@@ -18,7 +18,7 @@ import {
 import { systemClock } from './clock.ts';
 import { Membership } from './cluster/membership.ts';
 import { Peers } from './cluster/peers.ts';
-import { EmbeddedControlStore } from './control/embedded.ts';
+import { type OpenedControl, openControl } from './control/open-control.ts';
 import { DedupIndex } from './dedup/dedup-index.ts';
 import { toHex } from './digest.ts';
 import { KwamError } from './errors.ts';
@@ -58,6 +58,8 @@ export interface NodeOptions {
   readonly name: string;
   /** The cluster's directory: the store is in D/<name>, identities in D/identity, the control store in D/control. */
   readonly directory: string;
+  /** Where the control store is, if not in D/control (control/open-control.ts). */
+  readonly control?: string;
   readonly memoryBytes?: number;
   /** Put every checkpoint that is complete under this directory. */
   readonly watch?: WatchRequest;
@@ -102,7 +104,7 @@ interface Owned extends Observing {
   readonly shares: MemoryShares;
   readonly codecId: ReturnType<typeof readCodecId>;
   readonly store: Store;
-  readonly control: EmbeddedControlStore;
+  readonly control: OpenedControl;
   readonly pool: WorkerPool;
   readonly known: KnownChunks;
   readonly createIndex: () => DedupIndex;
@@ -132,8 +134,13 @@ async function open(options: NodeOptions, onClose: OnClose): Promise<Owned> {
   onClose(() => store.close());
   log.info({ recovery: summaryOf(store) }, 'store recovered');
 
-  const control = EmbeddedControlStore.open({ directory: join(directory, 'control'), clock: systemClock });
-  onClose(() => control.close());
+  const control = await openControl({
+    directory: join(directory, 'control'),
+    url: options.control,
+    clock: systemClock,
+  });
+  onClose(() => control.store.close());
+  log.info({ control: control.name }, 'control store chosen');
 
   const pool = createPool(workerEntry(), {
     threadCount: shares.threadCount,
@@ -184,7 +191,11 @@ async function serve(
   onClose(() => server.close());
   addresses.metricsAddress = server.address;
   const { spiffe, labels, weight } = self;
-  const joined = await Membership.join(control, { name, spiffe, labels, weight, ...addresses }, systemClock);
+  const joined = await Membership.join(
+    control.store,
+    { name, spiffe, labels, weight, ...addresses },
+    systemClock,
+  );
   membership = joined;
   onClose(() => joined.leave());
 
@@ -211,7 +222,7 @@ function assemble(
   const onRelaxed = observePlacement(owned);
   const distributor = new Distributor({ store, peers, pool, replicate, codecId, onRelaxed });
   let orphans: Orphans | undefined;
-  const catalog = new Catalog(owned.control, async () => orphans?.settled());
+  const catalog = new Catalog(owned.control.store, async () => orphans?.settled());
   orphans = new Orphans({
     store,
     catalog,
@@ -271,6 +282,7 @@ function assemble(
       labels: { ...self.labels },
       weight: self.weight,
       directory: join(directory, self.name),
+      control: owned.control.name,
       ...addresses,
     }),
     onRead: (seconds) => owned.metrics.timeSeconds.add('disk', seconds),

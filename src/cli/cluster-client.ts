@@ -1,6 +1,6 @@
 /**
  * A command's view of a cluster: who is in it, and a way to ask.
- * In: --dir (members from the control store in D/control, our identity D/identity/admin) or --connect with an identity
+ * In: --dir (members from the control store, our identity D/identity/admin) or --connect with an identity
  * (one node, without the others). Out: answers of nodes. Every message of a call but the last is progress.
  * Does not start anything (dev.ts) and keeps nothing running: `withCluster` closes what it opened.
  */
@@ -9,7 +9,7 @@ import { basename, dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { systemClock } from '../clock.ts';
 import { type Member, Membership } from '../cluster/membership.ts';
-import { EmbeddedControlStore } from '../control/embedded.ts';
+import { openControl } from '../control/open-control.ts';
 import { KwamError } from '../errors.ts';
 import type { Identity } from '../identity/identity.ts';
 import { loadIdentity } from '../identity/identity-files.ts';
@@ -17,7 +17,7 @@ import { leaseMs } from '../limits.ts';
 import { parseAddress } from '../transport/address.ts';
 import { grpcTransport } from '../transport/grpc.ts';
 import type { Connection, JsonValue, PeerId, Transport } from '../transport/transport.ts';
-import { ADMIN, clusterDirectory, controlPath, identityPath } from './cluster-directory.ts';
+import { ADMIN, clusterDirectory, controlPath, controlUrl, identityPath } from './cluster-directory.ts';
 import type { Shell } from './shell.ts';
 import { startProgress } from './terminal.ts';
 
@@ -26,6 +26,8 @@ export interface ClusterOptions {
   readonly connect?: string;
   readonly identity?: string;
   readonly node?: string;
+  /** Set by our own code, which does not ask the environment. */
+  readonly control?: string;
 }
 
 export function addClusterOptions(command: Command): Command {
@@ -74,9 +76,10 @@ async function openCluster(shell: Shell, options: ClusterOptions): Promise<Clust
     throw new KwamError('USAGE', 'expected --identity together with --connect; a local cluster has its own');
   }
   const directory = clusterDirectory(shell, options.dir);
-  if (!existsSync(controlPath(directory))) throw notThere(directory);
+  const url = controlUrl(shell, options.control);
+  if (url === undefined && !existsSync(controlPath(directory))) throw notThere(directory);
   const identity = loadIdentity(identityPath(directory), ADMIN, Date.now(), warn);
-  const source = await observe(directory);
+  const source = await observe(directory, url);
   return new Cluster(shell, { directory, identity, source, node: options.node });
 }
 
@@ -100,8 +103,12 @@ function openRemote(
   });
 }
 
-async function observe(directory: string): Promise<Source> {
-  const control = EmbeddedControlStore.open({ directory: controlPath(directory), clock: systemClock });
+async function observe(directory: string, url: string | undefined): Promise<Source> {
+  const { store: control } = await openControl({
+    directory: controlPath(directory),
+    url,
+    clock: systemClock,
+  });
   try {
     const membership = await Membership.observe(control, systemClock);
     return {

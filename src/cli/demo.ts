@@ -61,6 +61,8 @@ const NODES_DEFAULT = 6;
 /** One dies and three copies of everything must still fit on different nodes. */
 const NODES_MIN = 4;
 const OBJECT = 'demo';
+/** Its own, whatever KWAM_CONTROL says. */
+const CONTROL = 'sqlite';
 /** Small trees get small packs, so that several lie on each node; large ones the default. */
 const PACKS_WANTED = 12;
 const PACK_BYTES_MIN = 1 * MIB;
@@ -160,7 +162,7 @@ class Demo {
     this.#source = source;
     this.#before = before;
     this.#directory = directory;
-    this.#dev = new DevCluster(join(directory, 'cluster'), (line) => shell.note(`kwam-dp: ${line}`));
+    this.#dev = new DevCluster(join(directory, 'cluster'), (line) => shell.note(`kwam-dp: ${line}`), CONTROL);
   }
 
   async all(nodes: number, signal: AbortSignal): Promise<DemoReport> {
@@ -275,7 +277,11 @@ class Demo {
   }
 
   #ask<T>(use: (cluster: Cluster) => Promise<T>, node?: string): Promise<T> {
-    return withCluster(this.#shell, { dir: this.#dev.directory, ...(node && { node }) }, use);
+    return withCluster(
+      this.#shell,
+      { dir: this.#dev.directory, control: CONTROL, ...(node && { node }) },
+      use,
+    );
   }
 
   async #do<T>(what: string, act: () => Promise<T>): Promise<T> {

@@ -36,10 +36,13 @@ export type Warn = (line: string) => void;
 export class DevCluster {
   readonly directory: string;
   readonly #warn: Warn;
+  readonly #control: string | undefined;
 
-  constructor(directory: string, warn: Warn) {
+  /** @param control  where the control store is; left out, what the directory says. */
+  constructor(directory: string, warn: Warn, control?: string) {
     this.directory = directory;
     this.#warn = warn;
+    this.#control = control;
   }
 
   get exists(): boolean {
@@ -144,6 +147,7 @@ export class DevCluster {
 
   #spec(plan: Plan, name: string): processes.ProcessSpec {
     const serve = ['serve', planPath(this.directory), '--dir', this.directory, '--node', name];
+    if (this.#control !== undefined) serve.push('--control', this.#control);
     return {
       name,
       command: process.execPath,

@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { EXIT, KwamError } from '../errors.ts';
 import { shardCountMax } from '../limits.ts';
 import type { ErasureScheme, Plan } from '../plan.ts';
-import { clusterDirectory } from './cluster-directory.ts';
+import { clusterDirectory, controlUrl } from './cluster-directory.ts';
 import { DevCluster, type DevNode } from './dev-cluster.ts';
 import { parseBytes, parseCount } from './quantity.ts';
 import type { Shell } from './shell.ts';
@@ -21,6 +21,7 @@ interface UpOptions extends DevOptions {
   readonly factor?: number;
   readonly erasure?: ErasureScheme;
   readonly memory?: number;
+  readonly control?: string;
 }
 
 const NODES_DEFAULT = 3;
@@ -46,6 +47,10 @@ function defineUp(command: Command, shell: Shell): void {
     .option('--factor <copies>', 'full copies of each pack (default: 3, or the number of nodes)', parseCount)
     .option('--erasure <k,m>', 'k data and m parity shards of each pack instead of copies', parseErasure)
     .option('--memory <size>', 'memory of each node (default: 512mib)', parseBytes)
+    .option(
+      '--control <url>',
+      'control store (default: $KWAM_CONTROL or DIRECTORY/control), see kwam-dp serve --help',
+    )
     .addHelpText(
       'after',
       `
@@ -55,7 +60,8 @@ again. Each node logs to DIRECTORY/logs/NAME.log.
 
 Examples:
   kwam-dp dev up --nodes 3
-  kwam-dp dev up --dir ./cluster --nodes 6 --erasure 4,2 --memory 512mb`,
+  kwam-dp dev up --dir ./cluster --nodes 6 --erasure 4,2 --memory 512mb
+  kwam-dp dev up --control etcd://127.0.0.1:2379/dev`,
     )
     .action((options: UpOptions) => up(shell, options));
 }
@@ -107,8 +113,10 @@ function withDirectory(command: Command): Command {
     .option('--json', 'print one JSON document');
 }
 
-function clusterOf(shell: Shell, options: DevOptions): DevCluster {
-  return new DevCluster(clusterDirectory(shell, options.dir), (line) => shell.note(`kwam-dp: ${line}`));
+function clusterOf(shell: Shell, options: DevOptions & { control?: string }): DevCluster {
+  const control = controlUrl(shell, options.control);
+  const warn = (line: string): void => shell.note(`kwam-dp: ${line}`);
+  return new DevCluster(clusterDirectory(shell, options.dir), warn, control);
 }
 
 async function up(shell: Shell, options: UpOptions): Promise<void> {

@@ -10,7 +10,7 @@ import { EXIT, exitCodeOf, KwamError } from '../errors.ts';
 import { MIB } from '../limits.ts';
 import type { Plan } from '../plan.ts';
 import { memoryShares } from '../workers/memory-shares.ts';
-import { clusterDirectory } from './cluster-directory.ts';
+import { clusterDirectory, controlUrl } from './cluster-directory.ts';
 import { readPlan } from './plan-file.ts';
 import { parseBytes, parseDurationMs } from './quantity.ts';
 import type { Shell } from './shell.ts';
@@ -18,6 +18,7 @@ import type { Shell } from './shell.ts';
 interface ServeOptions {
   readonly node: string;
   readonly dir?: string;
+  readonly control?: string;
   readonly memory?: number;
   readonly readyFile?: string;
   readonly watch?: string;
@@ -31,6 +32,10 @@ export function define(command: Command, shell: Shell): void {
     .argument('<plan>', 'the plan, for example D/plan.json')
     .requiredOption('--node <name>', 'which of the nodes of the plan this one is')
     .option('--dir <directory>', 'directory of the cluster (default: $KWAM_DIR or ./.kwam)')
+    .option(
+      '--control <url>',
+      'control store, for example etcd://host:2379 (default: $KWAM_CONTROL or D/control)',
+    )
     .option(
       '--memory <size>',
       'memory that the whole process may use (default: as the plan says)',
@@ -52,8 +57,15 @@ export function define(command: Command, shell: Shell): void {
     .addHelpText(
       'after',
       `
-The store lies in DIRECTORY/NAME, the SVID in DIRECTORY/identity/NAME.pem and .key,
-the control store in DIRECTORY/control. SIGTERM and SIGINT stop the node cleanly.
+The store lies in DIRECTORY/NAME, the SVID in DIRECTORY/identity/NAME.pem and .key.
+SIGTERM and SIGINT stop the node cleanly.
+
+The control store of one machine is DIRECTORY/control (--control sqlite). Nodes on
+several machines share an etcd, version 3.4 or later:
+  etcd://HOST:PORT[,HOST:PORT...][/CLUSTER]
+  etcds://...?cacert=FILE&cert=FILE&key=FILE   with TLS
+Its keys lie under /kwam/CLUSTER/ ("default" if left out). DIRECTORY/control/url keeps
+the choice, so that other commands with the same --dir find it.
 
 With --watch, an entry of that directory is a checkpoint. It is complete when it was
 renamed there, when it has a marker (.done, done or _SUCCESS in it, or NAME.done beside
@@ -61,6 +73,7 @@ it), or when nothing in it changed for the quiet time.
 
 Examples:
   kwam-dp serve ./cluster/plan.json --dir ./cluster --node n0001
+  kwam-dp serve plan.json --node n0001 --control etcd://10.0.0.1,10.0.0.2,10.0.0.3/prod
   kwam-dp serve plan.json --node n0002 --memory 512mb --watch /ckpt 2>n0002.log`,
     )
     .action((plan: string, options: ServeOptions) => serve(shell, plan, options));
@@ -95,7 +108,16 @@ async function start(shell: Shell, plan: Plan, options: ServeOptions, memoryByte
   const directory = clusterDirectory(shell, options.dir);
   try {
     const watch = watchOf(options);
-    const node = await startNode({ plan, name: options.node, directory, memoryBytes, ...watch, log });
+    const control = controlUrl(shell, options.control);
+    const node = await startNode({
+      plan,
+      name: options.node,
+      directory,
+      memoryBytes,
+      ...watch,
+      ...(control && { control }),
+      log,
+    });
     const { address, metricsAddress } = node;
     if (options.readyFile !== undefined) {
       announce(resolve(options.readyFile), { pid: process.pid, address, metricsAddress });

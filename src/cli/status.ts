@@ -25,6 +25,7 @@ export interface NodeStatus {
   readonly state: string;
   readonly labels: Labels;
   readonly directory: string;
+  readonly control: string;
   readonly packs: number;
   readonly bytes: number;
   readonly chunks: number;
@@ -49,6 +50,8 @@ interface NodeLine {
   readonly state: string;
   readonly labels: Labels | null;
   readonly dir: string | null;
+  /** Its control store: "sqlite" or where its etcd is. */
+  readonly control: string | null;
   readonly packs: number | null;
   readonly bytes: number | null;
   readonly quarantined: number | null;
@@ -98,9 +101,22 @@ function lineOf(
   directory: string | undefined,
 ): NodeLine {
   if (answer !== undefined) {
-    const { name, spiffe, pid, state, labels, packs, bytes, quarantined, address, metricsAddress } = answer;
-    const dir = answer.directory;
-    return { name, spiffe, pid, state, labels, dir, packs, bytes, quarantined, address, metricsAddress };
+    const { name, spiffe, pid, state, labels, control, packs, bytes, quarantined } = answer;
+    const { directory: dir, address, metricsAddress } = answer;
+    return {
+      name,
+      spiffe,
+      pid,
+      state,
+      labels,
+      dir,
+      control,
+      packs,
+      bytes,
+      quarantined,
+      address,
+      metricsAddress,
+    };
   }
   return {
     name: member.name,
@@ -109,6 +125,7 @@ function lineOf(
     state: silent.includes(member.name) ? 'silent' : member.state,
     labels: member.labels ?? null,
     dir: directory === undefined ? null : join(directory, member.name),
+    control: null,
     packs: null,
     bytes: null,
     quarantined: null,
@@ -131,8 +148,10 @@ function show(shell: Shell, report: StatusReport): void {
   const head = ['node', 'state', 'pid', 'address', 'where', 'packs', 'bytes', 'quarantined'];
   printTable(shell.output, [head, ...rows]);
   const { objects, packs, underReplicated, quarantined } = report;
+  const controls = new Set(report.nodes.map(({ control }) => control).filter((one) => one !== null));
   printLine(
     shell.output,
     `${counted(objects, 'object')}, ${counted(packs, 'pack')}, ${underReplicated} under-replicated, ${quarantined} quarantined`,
   );
+  printLine(shell.output, `control store: ${[...controls].join(', ')}`);
 }

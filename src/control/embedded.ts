@@ -38,6 +38,11 @@ export interface EmbeddedControlStoreOptions {
 /** Changes read at once by a watcher, rounded up to whole transactions. */
 const changesPerPage = 256;
 
+/** Where it lies in its directory. */
+export function controlFile(directory: string): string {
+  return path.join(directory, 'control.sqlite');
+}
+
 export class EmbeddedControlStore implements ControlStore, ChangeLog {
   readonly #table: SqliteTable;
   readonly #clock: Clock;
@@ -48,7 +53,7 @@ export class EmbeddedControlStore implements ControlStore, ChangeLog {
   static open(options: EmbeddedControlStoreOptions): EmbeddedControlStore {
     return translated(`open the control store ${options.directory}`, () => {
       fs.mkdirSync(options.directory, { recursive: true });
-      const table = SqliteTable.open(path.join(options.directory, 'control.sqlite'));
+      const table = SqliteTable.open(controlFile(options.directory));
       return new EmbeddedControlStore(table, options);
     });
   }

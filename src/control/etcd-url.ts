@@ -2,8 +2,9 @@
  * Where an etcd is, as users write it: etcd://HOST[:PORT][,HOST[:PORT]…][/CLUSTER], or etcds:// with TLS.
  * In: text. Out: the members' addresses, the cluster's name and the TLS files. One string holds all, as in the connection URIs of
  * PostgreSQL (libpq, "Connection URIs": several hosts, files as parameters); the parameters are named like etcdctl's options.
- * Does not connect, and does not read the files.
+ * Paths of files count from the working directory. Does not connect, and does not read the files.
  */
+import { resolve } from 'node:path';
 import { KwamError } from '../errors.ts';
 import type { EtcdTls } from './etcd-member.ts';
 
@@ -75,5 +76,16 @@ function tlsOf({ cacert, cert, key }: Partial<Record<string, string>>): EtcdTls 
       `expected cert= and key= together, got only ${cert === undefined ? 'key' : 'cert'}=`,
     );
   }
-  return { ...(cacert && { ca: cacert }), ...(cert && key && { cert, key }) };
+  return {
+    ...(cacert && { ca: resolve(cacert) }),
+    ...(cert && key && { cert: resolve(cert), key: resolve(key) }),
+  };
+}
+
+/** The same place for whoever reads it in another working directory. */
+export function formatEtcdUrl({ endpoints, cluster, tls }: EtcdPlace): string {
+  const url = `${tls === undefined ? 'etcd' : 'etcds'}://${endpoints.join(',')}/${cluster}`;
+  const { ca, ...pair } = tls ?? {};
+  const query = new URLSearchParams({ ...(ca && { cacert: ca }), ...pair }).toString();
+  return query === '' ? url : `${url}?${query}`;
 }

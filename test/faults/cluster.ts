@@ -11,7 +11,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { systemClock } from '../../src/clock.ts';
 import { type DefaultPlanOptions, defaultPlan } from '../../src/cluster/default-plan.ts';
 import { type Member, Membership } from '../../src/cluster/membership.ts';
+import type { ControlStore } from '../../src/control/control-store.ts';
 import { EmbeddedControlStore } from '../../src/control/embedded.ts';
+import { EtcdControlStore } from '../../src/control/etcd.ts';
+import { parseEtcdUrl } from '../../src/control/etcd-url.ts';
 import type { DigestHex } from '../../src/digest.ts';
 import type { Identity } from '../../src/identity/identity.ts';
 import { initAuthority, issueIdentity } from '../../src/identity/identity-files.ts';
@@ -32,7 +35,7 @@ const CHUNKER = { chunkBytesMin: 4096, chunkBytesTarget: 16384, chunkBytesMax: 6
 export interface TestClusterOptions extends DefaultPlanOptions {
   /** How many of the plan's nodes are started; all by default. */
   readonly started?: number;
-  readonly node?: Partial<Pick<NodeOptions, 'orphans'>>;
+  readonly node?: Partial<Pick<NodeOptions, 'orphans' | 'control'>>;
   readonly packBytesTarget?: number;
 }
 
@@ -63,7 +66,7 @@ export class TestCluster {
   readonly #node: TestClusterOptions['node'];
   readonly #running = new Map<string, NodeProcess>();
   readonly #connections = new Map<string, Promise<Connection>>();
-  #control: EmbeddedControlStore | undefined;
+  #control: ControlStore | undefined;
   #membership: Membership | undefined;
 
   static async start(options: TestClusterOptions): Promise<TestCluster> {
@@ -169,11 +172,12 @@ export class TestCluster {
     return opening;
   }
 
-  get control(): EmbeddedControlStore {
-    this.#control ??= EmbeddedControlStore.open({
-      directory: join(this.directory, 'control'),
-      clock: systemClock,
-    });
+  get control(): ControlStore {
+    const url = this.#node?.control;
+    this.#control ??=
+      url === undefined
+        ? EmbeddedControlStore.open({ directory: join(this.directory, 'control'), clock: systemClock })
+        : new EtcdControlStore({ ...parseEtcdUrl(url), clock: systemClock });
     return this.#control;
   }
 
