@@ -88,6 +88,10 @@ export interface TrustedKeyPlan {
   readonly name: string;
   readonly key: KeyReference;
   readonly person?: string;
+  /** The time in which its signatures count, to the millisecond; absent: no bound. */
+  readonly notBefore?: string;
+  readonly notAfter?: string;
+  readonly revoked?: true;
 }
 
 export interface PolicyPlan {

@@ -13,7 +13,8 @@ import type { ModuleProblem, Outcome } from '../language/modules-problem.ts';
 import { resolverFor } from '../language/modules-resolver.ts';
 import { standardTables } from '../language/modules-tables.ts';
 import { cacheDirectory, FileLibrary, standardDirectory, standardTrust, userTrust } from './module-files.ts';
-import { type ModuleKey, readTrust, textOf } from './module-trust.ts';
+import { type ModuleKey, readTrust } from './module-trust.ts';
+import { textOf } from './read-text.ts';
 
 export interface ModulePlaces {
   readonly environment: NodeJS.ProcessEnv;

@@ -4,20 +4,14 @@
  * The trust store holds public keys only, each with the modules that it may sign (a name, or a prefix that ends in `/`). The package
  * brings one for `std/`; a user's own, for an organisation's modules, is a file of the same form.
  */
-import { createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { KwamError } from '../errors.ts';
 import { isModuleName } from '../language/modules.ts';
 import { type ModuleProblem, refused } from '../language/modules-problem.ts';
 import { canonicalBytes } from '../manifest/canonical-json.ts';
-import {
-  parseEnvelope,
-  type Signer,
-  signEnvelope,
-  type TrustedKey,
-  verifyEnvelope,
-} from '../manifest/dsse.ts';
+import { parseEnvelope, signEnvelope, type TrustedKey, verifyEnvelope } from '../manifest/dsse.ts';
 import { importPublicKey } from '../manifest/public-key.ts';
+import { textOf } from './read-text.ts';
+import { signingKey } from './signing-key.ts';
 
 export const MODULE_PAYLOAD_TYPE = 'application/vnd.kwam.module.v1+json';
 const STATEMENT_SCHEMA = 'kwam.module/v1';
@@ -79,19 +73,6 @@ async function trustedKey(
       cause,
       context: { path },
     });
-  }
-}
-
-export function textOf(path: string, what: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (cause) {
-    const errno = (cause as NodeJS.ErrnoException).code ?? 'unknown';
-    throw new KwamError(
-      errno === 'ENOENT' ? 'USAGE' : 'ENVIRONMENT',
-      `expected ${what} in ${path}, got ${errno === 'ENOENT' ? 'no such file' : errno}`,
-      { cause, context: { path, errno } },
-    );
   }
 }
 
@@ -228,32 +209,6 @@ function contentProblem(
   ).problem;
 }
 
-function signatureBytes(key: KeyObject, bytes: Uint8Array): Uint8Array {
-  if (key.asymmetricKeyType === 'ed25519') return sign(null, bytes, key);
-  return sign('sha256', bytes, { key, dsaEncoding: 'ieee-p1363' });
-}
-
-function privateKeyOf(path: string): KeyObject {
-  const remedy = 'make one outside of any repository with `openssl genpkey -algorithm ed25519 -out KEY`';
-  let key: KeyObject;
-  try {
-    key = createPrivateKey(textOf(path, 'a private key'));
-  } catch (cause) {
-    if (cause instanceof KwamError) throw cause;
-    throw new KwamError(
-      'USAGE',
-      `expected a private key in PEM without a passphrase in ${path}, got something else; ${remedy}`,
-      { cause },
-    );
-  }
-  const isP256 = key.asymmetricKeyType === 'ec' && key.asymmetricKeyDetails?.namedCurve === 'prime256v1';
-  if (key.asymmetricKeyType === 'ed25519' || isP256) return key;
-  throw new KwamError(
-    'USAGE',
-    `expected a key of Ed25519 or ECDSA P-256 in ${path}, got ${key.asymmetricKeyType}; ${remedy}`,
-  );
-}
-
 export interface SignedModule {
   readonly envelope: Uint8Array;
   /** For the trust store. */
@@ -266,8 +221,7 @@ export async function signModule(
   keyPath: string,
   keyName: string,
 ): Promise<SignedModule> {
-  const key = privateKeyOf(keyPath);
-  const signer: Signer = { keyid: keyName, sign: async (bytes) => signatureBytes(key, bytes) };
+  const { signer, publicKeyPem } = signingKey(keyPath, keyName);
   const envelope = await signEnvelope(MODULE_PAYLOAD_TYPE, statementBytes({ module, digest }), [signer]);
-  return { envelope, publicKeyPem: createPublicKey(key).export({ type: 'spki', format: 'pem' }) as string };
+  return { envelope, publicKeyPem };
 }

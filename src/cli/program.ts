@@ -53,6 +53,11 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'make a development authority, issue and show SVIDs',
     load: () => import('./identity.ts'),
   },
+  consent: {
+    group: CLUSTER,
+    summary: 'ask for consent to a rollout, sign it, and see what is missing',
+    load: () => import('./consent.ts'),
+  },
   check: {
     group: LANGUAGE,
     summary: 'refuse a program whose promises do not follow',

@@ -10,18 +10,7 @@ import { type Capability, DESTRUCTIVE_CAPABILITIES, isCapability } from '../lang
 import { type Network, networkContains, parseNetwork } from '../language/cidr.ts';
 import { compileGlob, type TextMatcher } from '../language/glob-matcher.ts';
 import { parseSpiffePattern } from '../language/spiffe-pattern.ts';
-
-/** A grant as a plan carries it. */
-export interface GrantSource {
-  /** A SPIFFE pattern. */
-  readonly pattern: string;
-  readonly capabilities: readonly string[];
-  /** Name of the key that a consent token must carry. */
-  readonly signedBy: string;
-  /** Networks in canonical form, in which `discover` may look. */
-  readonly discoverScope: readonly string[];
-  readonly dualControl: boolean;
-}
+import type { GrantPlan } from '../plan.ts';
 
 export interface Grant {
   readonly pattern: string;
@@ -50,16 +39,16 @@ export type GrantRule = 'grant-peer' | 'grant-capability' | 'grant-discover-scop
 const SCHEME = 'spiffe://';
 
 /** @throws KwamError USAGE  a plan that no compiler of ours has made. */
-export function compileGrants(sources: readonly GrantSource[]): readonly Grant[] {
+export function compileGrants(sources: readonly GrantPlan[]): readonly Grant[] {
   return sources.map(compileGrant);
 }
 
-function compileGrant(source: GrantSource): Grant {
+function compileGrant(source: GrantPlan): Grant {
   const { pattern, signedBy, dualControl } = source;
   const glob = parseSpiffePattern(pattern);
   if (typeof glob === 'string') throw badGrant(pattern, `a SPIFFE pattern: ${glob}`, pattern);
   const matches = compileGlob(glob);
-  const capabilities = source.capabilities.map((word) => {
+  const capabilities = source.caps.map((word) => {
     if (!isCapability(word)) throw badGrant(pattern, 'a capability', word);
     return word;
   });

@@ -92,8 +92,17 @@ function grantPlan({ name, body }: AttributeIr): GrantPlan {
 }
 
 function trustedKeyPlan({ name, value, body }: AttributeIr): TrustedKeyPlan {
-  const person = body && valueIn(body, 'person', 'text')?.text;
-  return { name, key: keyOf(value, name), ...optional('person', person) };
+  const textIn = (attribute: string) => body && valueIn(body, attribute, 'text')?.text;
+  const [from, until] = [textIn('not_before'), textIn('not_after')];
+  const isRevoked = body && valueIn(body, 'revoked', 'boolean')?.value;
+  return {
+    name,
+    key: keyOf(value, name),
+    ...optional('person', textIn('person')),
+    ...optional('notBefore', from && `${from}T00:00:00.000Z`),
+    ...optional('notAfter', until && `${until}T23:59:59.999Z`),
+    ...optional('revoked', isRevoked || undefined),
+  };
 }
 
 export function serverPlan({ name, body }: BlockIr): ServerPlan {

@@ -100,6 +100,16 @@ const trustedKey: AttributeRow = {
       type: text('the name of a person', '"Ada Lovelace"'),
       doc: 'Who holds the key: two people are two persons, not two keys.',
     },
+    not_before: { type: { kind: 'date' }, doc: 'The first day on which its signatures count.' },
+    not_after: {
+      type: { kind: 'date' },
+      doc: 'The last day on which they count. To renew a key, let the old one and the new one overlap.',
+    },
+    revoked: {
+      type: { kind: 'boolean' },
+      default: 'false',
+      doc: 'Its signatures count no more, whenever they were made.',
+    },
   }),
 };
 

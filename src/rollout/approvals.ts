@@ -57,11 +57,9 @@ export async function approvalsOf(
 /** A signature has no time of its own: the key must be good both when the token was issued and now. */
 function faultOf(key: ConsentKey, { issuedAt }: ConsentToken, nowMs: number): KeyFault | undefined {
   const issuedMs = Date.parse(issuedAt);
-  if (key.revoked === true) return 'key-revoked';
-  if (key.notAfter !== undefined && Math.max(issuedMs, nowMs) > Date.parse(key.notAfter))
-    return 'key-expired';
-  if (key.notBefore !== undefined && Math.min(issuedMs, nowMs) < Date.parse(key.notBefore))
-    return 'key-not-yet-valid';
+  if (key.revoked) return 'key-revoked';
+  if (Math.max(issuedMs, nowMs) > key.notAfterMs) return 'key-expired';
+  if (Math.min(issuedMs, nowMs) < key.notBeforeMs) return 'key-not-yet-valid';
   return undefined;
 }
 

@@ -1,29 +1,24 @@
 /**
  * What a policy says about consent: which seed may be asked for what, whose signatures count, and who is behind a key.
- * In: grants and public keys as a plan carries them. Out: the same, ready to decide, or KwamError USAGE for a policy that cannot work.
- * Holds: one key is one entry and belongs to one person; every signer that a grant names has a key.
+ * In: the policy of a plan, and how to open the places where it keeps public keys. Out: the same, ready to decide, or KwamError USAGE for
+ * one that cannot work. Holds: one key is one entry and belongs to one named person; every signer that a grant names has a key.
  */
 import { KwamError } from '../errors.ts';
-import { compileGrants, type Grant, type GrantSource } from '../identity/grants.ts';
+import { compileGrants, type Grant } from '../identity/grants.ts';
 import { trustedKeysMax } from '../limits.ts';
 import { fingerprint } from '../manifest/dsse.ts';
 import { importPublicKey } from '../manifest/public-key.ts';
+import type { GrantPlan, KeyReference, PolicyPlan, TrustedKeyPlan } from '../plan.ts';
 
-/** A trusted key as a plan carries it. */
-export interface KeySource {
+export interface ConsentKey {
   readonly name: string;
-  /** Public key in PEM. */
-  readonly pem: string;
+  readonly key: CryptoKey;
   readonly person: string;
   /** The time in which its signatures count; always, unless given. Rotation is an overlap of two keys of one person. */
-  readonly notBefore?: string;
-  readonly notAfter?: string;
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
   /** Its signatures do not count any more, whenever they were made: who has a stolen key writes any date. */
-  readonly revoked?: boolean;
-}
-
-export interface ConsentKey extends Omit<KeySource, 'pem'> {
-  readonly key: CryptoKey;
+  readonly revoked: boolean;
 }
 
 export interface ConsentPolicy {
@@ -31,23 +26,36 @@ export interface ConsentPolicy {
   readonly keys: readonly ConsentKey[];
 }
 
+/** The public key in PEM that lies at a place. */
+export type OpenKey = (reference: KeyReference) => string | Promise<string>;
+
 export async function compileConsentPolicy(
-  grants: readonly GrantSource[],
-  keys: readonly KeySource[],
+  { grants, trustedKeys }: Pick<PolicyPlan, 'grants' | 'trustedKeys'>,
+  open: OpenKey,
 ): Promise<ConsentPolicy> {
-  checkKeyCount(keys.length);
-  const imported = await Promise.all(keys.map(importKey));
-  await checkDistinct(imported);
-  const names = new Set(imported.map(({ name }) => name));
-  for (const { pattern, signedBy } of grants) {
-    if (!names.has(signedBy))
-      throw badPolicy(`a trusted key named ${signedBy}, which grant "${pattern}" asks for`, 'none');
-  }
-  return { grants: compileGrants(grants), keys: imported };
+  checkKeyCount(trustedKeys.length);
+  const keys = await Promise.all(trustedKeys.map((each) => consentKey(each, open)));
+  await checkDistinct(keys);
+  for (const grant of grants) checkSigner(grant, keys);
+  return { grants: compileGrants(grants), keys };
 }
 
-async function importKey({ pem, ...rest }: KeySource): Promise<ConsentKey> {
-  return { ...rest, key: await importPublicKey(pem) };
+async function consentKey(plan: TrustedKeyPlan, open: OpenKey): Promise<ConsentKey> {
+  const { name, person, notBefore, notAfter, revoked } = plan;
+  if (person === undefined) throw badPolicy(`the person who holds the key ${name}`, 'none');
+  return {
+    name,
+    person,
+    key: await importPublicKey(await open(plan.key)),
+    notBeforeMs: notBefore === undefined ? Number.NEGATIVE_INFINITY : Date.parse(notBefore),
+    notAfterMs: notAfter === undefined ? Number.POSITIVE_INFINITY : Date.parse(notAfter),
+    revoked: revoked ?? false,
+  };
+}
+
+function checkSigner({ signedBy, pattern }: GrantPlan, keys: readonly ConsentKey[]): void {
+  if (keys.some(({ name }) => name === signedBy)) return;
+  throw badPolicy(`a trusted key named ${signedBy}, which grant "${pattern}" asks for`, 'none');
 }
 
 function checkKeyCount(count: number): void {

@@ -56,7 +56,15 @@ export async function verifyConsent(
   policy: ConsentPolicy,
   nowMs: number,
 ): Promise<VerifiedConsent> {
-  const { envelope, token, digest } = openConsent(bytes);
+  return verifyOpened(openConsent(bytes), use, policy, nowMs);
+}
+
+export async function verifyOpened(
+  { envelope, token, digest }: OpenedConsent,
+  use: ConsentUse,
+  policy: ConsentPolicy,
+  nowMs: number,
+): Promise<VerifiedConsent> {
   checkAudience(token, use);
   checkNotBefore(token, nowMs);
   checkExpiry(token, nowMs);
@@ -137,7 +145,7 @@ function checkNotBefore({ notBefore }: ConsentToken, nowMs: number): void {
   });
 }
 
-function checkExpiry({ expiresAt }: ConsentToken, nowMs: number): void {
+export function checkExpiry({ expiresAt }: ConsentToken, nowMs: number): void {
   if (nowMs < Date.parse(expiresAt)) return;
   refuseConsent({
     rule: 'expired',

@@ -5,6 +5,10 @@ import { runHere } from './run.ts';
 const COMMANDS = [
   'bench',
   'compact',
+  'consent',
+  'consent request',
+  'consent sign',
+  'consent show',
   'demo',
   'dev',
   'dev up',

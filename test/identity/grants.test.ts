@@ -1,18 +1,19 @@
 /** Who may do what: default deny, exact patterns, `discover` only within its networks. */
 import { describe, expect, it } from 'vitest';
-import { compileGrants, decide, type GrantSource } from '../../src/identity/grants.ts';
+import { compileGrants, decide } from '../../src/identity/grants.ts';
 import type { Capability } from '../../src/language/capability.ts';
+import type { GrantPlan } from '../../src/plan.ts';
 
-const SEEDS: GrantSource = {
+const SEEDS: GrantPlan = {
   pattern: 'spiffe://kwam/acme/cl-7/*/*/*/seed',
-  capabilities: ['discover', 'replicate', 'deploy'],
+  caps: ['discover', 'replicate', 'deploy'],
   signedBy: 'acme-prod',
   discoverScope: ['10.40.0.0/16', 'fd00:40::/32'],
   dualControl: true,
 };
-const NODES: GrantSource = {
+const NODES: GrantPlan = {
   pattern: 'spiffe://kwam/acme/cl-7/**',
-  capabilities: ['replicate'],
+  caps: ['replicate'],
   signedBy: 'acme-prod',
   discoverScope: [],
   dualControl: false,
@@ -79,7 +80,7 @@ describe('discover', () => {
 
 it.each([
   ['spiffe://*/seed', {}],
-  ['spiffe://kwam/a', { capabilities: ['root'] }],
+  ['spiffe://kwam/a', { caps: ['root'] }],
   ['spiffe://kwam/a', { discoverScope: ['10.40.0.1/16'] }],
   ['spiffe://kwam/a', { discoverScope: ['10.40.0.0'] }],
 ] as const)('a plan with the grant %s, %j is refused', (pattern, changes) => {

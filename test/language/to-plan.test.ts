@@ -94,6 +94,18 @@ describe('the plan of the example', () => {
     expect(plan.clients[0]).toMatchObject({ registry: 'registry.acme.internal', safepoint: 'cooperative' });
   });
 
+  test('says in which time a key counts, to the millisecond, and whether it was revoked', () => {
+    const person = 'person "Reto Keller"';
+    const dated = `${person} not_before "2026-01-01" not_after "2026-12-31" revoked true`;
+    const { trustedKeys } = planned(changed(person, dated)).policy!;
+    expect(trustedKeys[0]).toMatchObject({
+      notBefore: '2026-01-01T00:00:00.000Z',
+      notAfter: '2026-12-31T23:59:59.999Z',
+      revoked: true,
+    });
+    expect(trustedKeys[1]).not.toHaveProperty('revoked');
+  });
+
   test('names the nodes of the pool, where they listen, and the metrics port of the server', () => {
     expect(plan.pools).toEqual([{ name: 'h100_pool', nodes: plan.nodes.map(({ name }) => name) }]);
     expect(plan.nodes).toHaveLength(12);

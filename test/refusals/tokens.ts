@@ -5,8 +5,9 @@ import { MemoryControlStore } from '../../src/control/memory.ts';
 import { KwamError } from '../../src/errors.ts';
 import { parseSpiffeId } from '../../src/identity/spiffe-id.ts';
 import { canonicalJson } from '../../src/manifest/canonical-json.ts';
+import type { TrustedKeyPlan } from '../../src/plan.ts';
 import { systemRandom } from '../../src/random.ts';
-import type { ConsentPolicy, KeySource } from '../../src/rollout/consent-policy.ts';
+import type { ConsentPolicy } from '../../src/rollout/consent-policy.ts';
 import type { ConsentToken } from '../../src/rollout/consent-token.ts';
 import { type ConsentUse, verifyConsent } from '../../src/rollout/consent-verify.ts';
 import { redeem, resume } from '../../src/rollout/redeem.ts';
@@ -72,7 +73,7 @@ const signedBy = (
   rule: string,
   input: string,
   holders: readonly Holder[],
-  keys: readonly KeySource[] = KEYS,
+  keys: readonly TrustedKeyPlan[] = KEYS,
   changes: Partial<ConsentToken> = {},
 ): Refusal =>
   refused(rule, input, () => ({ envelope: envelopeOf(changes, holders), policy: policyOf(keys) }));
@@ -313,6 +314,14 @@ const SIGNERS: readonly Refusal[] = [
     input: 'a policy with one key under two names',
     code: 'USAGE/policy-keys',
     attempt: () => policyOf([keyOf(ada), keyOf({ ...ada, name: 'acme-ops', person: 'Reto Keller' })]),
+  },
+  {
+    input: 'a policy with a key that is nobody’s',
+    code: 'USAGE/policy-keys',
+    attempt: () => {
+      const { person: _, ...anonymous } = keyOf(reto);
+      return policyOf([keyOf(ada), anonymous]);
+    },
   },
   {
     input: 'a policy whose signer has no key',

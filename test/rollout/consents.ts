@@ -3,14 +3,10 @@
  * Keys are made anew in every process.
  */
 import { createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
-import type { GrantSource } from '../../src/identity/grants.ts';
 import { parseSpiffeId } from '../../src/identity/spiffe-id.ts';
 import { type Signer, signEnvelope } from '../../src/manifest/dsse.ts';
-import {
-  type ConsentPolicy,
-  compileConsentPolicy,
-  type KeySource,
-} from '../../src/rollout/consent-policy.ts';
+import type { GrantPlan, KeyReference, TrustedKeyPlan } from '../../src/plan.ts';
+import { type ConsentPolicy, compileConsentPolicy } from '../../src/rollout/consent-policy.ts';
 import {
   CONSENT_PAYLOAD_TYPE,
   CONSENT_SCHEMA,
@@ -53,24 +49,29 @@ export const reto = holder('acme-ops', 'Reto Keller', 'p256');
 export const adaToo = holder('acme-prod-2', 'Ada  steiner', 'p256');
 export const mallory = holder('acme-prod', 'Ada Steiner');
 
-export const GRANT: GrantSource = {
+export const GRANT: GrantPlan = {
   pattern: 'spiffe://kwam/acme/cl-7/*/*/*/seed',
-  capabilities: ['discover', 'replicate', 'deploy', 'quarantine'],
+  caps: ['discover', 'replicate', 'deploy', 'quarantine'],
   signedBy: 'acme-prod',
   discoverScope: ['10.40.0.0/16'],
   dualControl: true,
 };
 
-export const keyOf = ({ name, pem, person }: Holder, more: Partial<KeySource> = {}): KeySource => ({
+export const keyOf = ({ name, pem, person }: Holder, more: Partial<TrustedKeyPlan> = {}): TrustedKeyPlan => ({
   name,
-  pem,
+  key: { pem },
   person,
   ...more,
 });
-export const KEYS: readonly KeySource[] = [keyOf(ada), keyOf(reto), keyOf(adaToo)];
+export const KEYS: readonly TrustedKeyPlan[] = [keyOf(ada), keyOf(reto), keyOf(adaToo)];
 
-export const policyOf = (keys: readonly KeySource[] = KEYS, grants = [GRANT]): Promise<ConsentPolicy> =>
-  compileConsentPolicy(grants, keys);
+/** The text itself stands in the place of a path. */
+const openKey = (reference: KeyReference): string => ('pem' in reference ? reference.pem : reference.secret);
+
+export const policyOf = (
+  trustedKeys = KEYS,
+  grants: readonly GrantPlan[] = [GRANT],
+): Promise<ConsentPolicy> => compileConsentPolicy({ grants, trustedKeys }, openKey);
 
 export const TOKEN: ConsentToken = {
   schema: CONSENT_SCHEMA,

@@ -101,7 +101,7 @@ describe('people', () => {
   });
 
   it('are one where nothing is destroyed and the grant does not ask for two', async () => {
-    const grant = { ...GRANT, capabilities: ['replicate'], dualControl: false };
+    const grant = { ...GRANT, caps: ['replicate'], dualControl: false };
     const envelope = await envelopeOf({ capabilities: ['replicate'] }, [ada]);
     const use = { ...USE, capabilities: ['replicate'] as const };
     await verifyConsent(envelope, use, await policyOf(KEYS, [grant]), NOW);
@@ -110,13 +110,13 @@ describe('people', () => {
   it('agree to several capabilities at once', async () => {
     const capabilities = [...CAPABILITIES].sort();
     const envelope = await envelopeOf({ capabilities });
-    const policy = await policyOf(KEYS, [{ ...GRANT, capabilities }]);
+    const policy = await policyOf(KEYS, [{ ...GRANT, caps: capabilities }]);
     await verifyConsent(envelope, { ...USE, capabilities }, policy, NOW);
   });
 });
 
 it('a policy without grants and keys is a policy: nobody may do anything', async () => {
-  const policy = await compileConsentPolicy([], []);
+  const policy = await compileConsentPolicy({ grants: [], trustedKeys: [] }, () => '');
   await expect(verifyConsent(await envelopeOf(), USE, policy, NOW)).rejects.toMatchObject({
     code: 'CONSENT_REFUSED',
     context: { rule: 'grant' },
