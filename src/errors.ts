@@ -32,6 +32,8 @@ export type ErrorCode =
   | 'SVID_INVALID'
   | 'CONSENT_REFUSED'
   | 'AUDIT_INVALID'
+  | 'IMAGE_REFUSED'
+  | 'IMAGE_DIGEST_MISMATCH'
   | 'PROTOCOL'
   | 'INTERNAL';
 
@@ -85,8 +87,10 @@ const EXIT_BY_CODE: Partial<Record<ErrorCode, number>> = {
   MANIFEST_INVALID: EXIT.integrity,
   MANIFEST_SIGNATURE: EXIT.integrity,
   PACK_INVALID: EXIT.integrity,
+  IMAGE_DIGEST_MISMATCH: EXIT.integrity,
   STRIPE_TOO_FEW_SHARDS: EXIT.integrity,
   REFUSED: EXIT.refused,
+  IMAGE_REFUSED: EXIT.refused,
   PERMISSION_DENIED: EXIT.refused,
   CONSENT_REFUSED: EXIT.refused,
   AUDIT_INVALID: EXIT.integrity,

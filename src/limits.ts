@@ -173,6 +173,21 @@ export const trustedKeysMax = 64;
 /** How long a claim is tried again while the control store changes its leader (etcd: an election of 1 s and a round of retries). */
 export const consentClaimPatienceMs = 10_000;
 export const consentClaimPauseMs = 100;
+/** Documents of other tools: none that we read nests deeper than ten levels. */
+export const jsonNestingMax = 64;
+
+/** OCI distribution specification 1.1: registries take manifests of at most 4 MiB. */
+export const imageManifestBytesMax = 4 * MIB;
+/** Cosign's payload takes 300 bytes and `optional` annotations; a bundle with log entries some 10 KiB. */
+export const imagePayloadBytesMax = 64 * KIB;
+export const imageBundleBytesMax = 1 * MIB;
+/** Signatures of one image, each a few requests and one verification for every accepted key. */
+export const imageSignaturesMax = 64;
+export const imageReferrerPagesMax = 16;
+/** Tokens are JWTs with the rights of one repository. */
+export const imageTokenBytesMax = 64 * KIB;
+/** One request to a registry, first packet to last byte. */
+export const registryTimeoutMs = 30_000;
 
 assert(chunkBytesMinDefault < chunkBytesTargetDefault, 'min below target');
 assert(chunkBytesTargetDefault < chunkBytesMaxDefault, 'target below max');

@@ -26,6 +26,7 @@ const INTEGRITY = 'Integrity:';
 const CLUSTER = 'Cluster:';
 const TRY = 'Try and measure:';
 const LANGUAGE = 'Language:';
+const TRUST = 'Trust:';
 
 const COMMANDS: Readonly<Record<string, Entry>> = {
   demo: {
@@ -94,6 +95,11 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     group: INTEGRITY,
     summary: 'show the nodes and what they hold',
     load: () => import('./status.ts'),
+  },
+  image: {
+    group: TRUST,
+    summary: 'verify who released an image',
+    load: () => import('./image.ts'),
   },
 };
 

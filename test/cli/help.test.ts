@@ -20,6 +20,8 @@ const COMMANDS = [
   'identity init',
   'identity issue',
   'identity show',
+  'image',
+  'image verify',
   'ls',
   'module',
   'module digest',
