@@ -1,7 +1,6 @@
 /** Who is accepted, who is refused and under which rule; and a signature that the real cosign made. */
 import { describe, expect, it } from 'vitest';
 import type { DigestHex } from '../../src/digest.ts';
-import { KwamError } from '../../src/errors.ts';
 import { parseImageReference, showReference } from '../../src/images/reference.ts';
 import { acceptedKey } from '../../src/images/signing-key.ts';
 import { keysOfPayload } from '../../src/images/simple-signing.ts';
@@ -20,7 +19,6 @@ import {
   statementBundle,
   statementOf,
 } from './oci-content.ts';
-import { accepted, rows } from './refused-images.ts';
 
 const FORMS: Record<string, (content: OciContent, image: DigestHex, key: SigningKey) => unknown> = {
   'simple-signing': signSimply,
@@ -111,22 +109,6 @@ describe('several signatures', () => {
       await expect(verifyImage(memorySource(content), image, { keys, threshold })).rejects.toMatchObject({
         code: 'USAGE',
       });
-  });
-});
-
-describe('refused', () => {
-  it('is not what all is well with', async () => {
-    expect((await accepted()).accepted).toHaveLength(1);
-  });
-
-  it.each(rows)('$input', async ({ code, attempt }) => {
-    const error = await Promise.resolve()
-      .then(attempt)
-      .catch((thrown: unknown) => thrown);
-    expect(error).toBeInstanceOf(KwamError);
-    const { code: own, context, message } = error as KwamError;
-    expect(`${own}/${context['rule']}`).toBe(code);
-    expect(message).toMatch(/^image.*: expected .+, got .+; .+/);
   });
 });
 

@@ -1,6 +1,6 @@
 /**
  * Images that must be refused, each wrong in one thing, with the code and rule of the check that finds it.
- * In: nothing; keys are made here. Out: rows, and the image that is accepted.
+ * Keys are made here; the sources are in memory (test/suites/image-source.suite.ts holds the others to the same).
  */
 
 import type { DigestHex } from '../../src/digest.ts';
@@ -24,7 +24,8 @@ import {
   signSimply,
   statementBundle,
   statementOf,
-} from './oci-content.ts';
+} from '../images/oci-content.ts';
+import type { Area, Refusal } from './refusal.ts';
 
 const key = newKey();
 const stranger = newKey();
@@ -47,32 +48,24 @@ async function verified(
   });
 }
 
-export const accepted = (): Promise<VerifiedImage> =>
-  verified((content, image) => signSimply(content, image, key));
+const accepted = (): Promise<VerifiedImage> => verified((content, image) => signSimply(content, image, key));
 
-export interface RefusedImage {
-  readonly input: string;
-  readonly code: string;
-  readonly attempt: () => unknown;
-}
-
-const row = (input: string, rule: string, attempt: () => unknown, code = 'IMAGE_REFUSED'): RefusedImage => ({
+const row = (input: string, rule: string, attempt: () => unknown, code = 'IMAGE_REFUSED'): Refusal => ({
   input,
   code: `${code}/${rule}`,
   attempt,
 });
 
-const reference = (input: string, rule: string, text: string): RefusedImage =>
+const reference = (input: string, rule: string, text: string): Refusal =>
   row(input, rule, () => parseImageReference(text));
 
 /** A payload that an accepted key signed, and that says something wrong. */
-const payload = (input: string, rule: string, make: (image: DigestHex) => Buffer): RefusedImage =>
+const payload = (input: string, rule: string, make: (image: DigestHex) => Buffer): Refusal =>
   row(input, rule, () =>
     verified((content, image) => addSimpleSignatures(content, image, [signedPayload(key, make(image))])),
   );
 
-const layer = (input: string, rule: string, make: Damage): RefusedImage =>
-  row(input, rule, () => verified(make));
+const layer = (input: string, rule: string, make: Damage): Refusal => row(input, rule, () => verified(make));
 
 const bundle = (
   input: string,
@@ -377,4 +370,8 @@ const BUNDLES = [
   }),
 ];
 
-export const rows: readonly RefusedImage[] = [...REFERENCES, ...IMAGES, ...SIMPLE, ...BUNDLES];
+export const images: Area = {
+  name: 'images',
+  accepted,
+  rows: [...REFERENCES, ...IMAGES, ...SIMPLE, ...BUNDLES],
+};
