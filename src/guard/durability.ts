@@ -4,7 +4,7 @@
  *   shards of a stripe may share a domain, and a rate for what is not modelled. Out: losses a year of one stripe, the nines that they
  *   support, which class of loss they come from, and (gains.ts) what would lower them most.
  * Source: loss-bound.ts derives the bound; with no sharing it is loss/year ≤ n·C(n−1,m)·(Ln+ΣLd)·(Ln·tn+ΣLd·td)^m.
- * Holds: exact rational arithmetic on the inputs as given; a claim of N nines is accepted exactly when bound ≤ 10^−N. Losses of domains enter beside those of
+ * Holds: the bound is an exact rational, and a claim of N nines is accepted exactly when bound ≤ 10^−N. Losses of domains enter beside those of
  *   nodes always: three copies on independent nodes alone would be granted 11 nines that a burning rack takes back.
  * Does not count unreadable sectors (shards are scrubbed), and speaks of one stripe: a fleet of G independent stripes loses G times
  *   as often. A rate above one a year is reported as it is; it is an expected number of losses, not a probability.
@@ -12,7 +12,8 @@
 import { KwamError } from '../errors.ts';
 import { guardNinesMax, shardCountMax } from '../limits.ts';
 import type { Domain } from '../plan.ts';
-import { type LossClass, lossBound } from './loss-bound.ts';
+import { lossBound, lossPerYearBound } from './loss-bound.ts';
+import type { LossClass } from './loss-class.ts';
 import {
   compare,
   exactly,
@@ -150,6 +151,17 @@ export function durability(input: DurabilityInput): Durability {
   return { schemes, worst };
 }
 
+/** The rate of the worst scheme alone; the inputs have no problems. */
+export function worstLossPerYear(input: DurabilityInput): Ratio {
+  const rates = input.schemes.map((scheme) =>
+    lossPerYearBound(scheme.shards, scheme.toleratedLosses, classesOf(scheme, input)),
+  );
+  return plus(
+    rates.reduce((a, b) => (compare(b, a) > 0 ? b : a)),
+    input.unmodelledPerYear ?? ratio(0n),
+  );
+}
+
 /** Whether a claim of so many nines follows; exact. */
 export function accepts(result: Durability, declaredNines: number): boolean {
   if (!Number.isSafeInteger(declaredNines) || declaredNines < 0 || declaredNines > guardNinesMax) {
@@ -193,7 +205,7 @@ function durabilityOf(scheme: Scheme, input: DurabilityInput): SchemeDurability 
   });
   const terms = bound.byClass.map((loss, index) => {
     const others = classes.map((each, i) => (i === index ? neverLost(each) : each));
-    const without = lossBound(scheme.shards, scheme.toleratedLosses, others).lossPerYear;
+    const without = lossPerYearBound(scheme.shards, scheme.toleratedLosses, others);
     return term(index === 0 ? 'node' : input.domains[index - 1]!.domain, loss, plus(without, unmodelled));
   });
   if (input.unmodelledPerYear !== undefined) terms.push(term('unmodelled', unmodelled, bound.lossPerYear));

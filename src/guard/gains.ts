@@ -13,8 +13,9 @@ import {
   problemsOf,
   type Scheme,
   type Sharing,
+  worstLossPerYear,
 } from './durability.ts';
-import { compare, type Ratio, ratio, times } from './ratio.ts';
+import { compare, hundredthsOfNines, type Ratio, ratio, times, toNumber } from './ratio.ts';
 
 export interface Gain {
   /** What to change, in words: "recover a lost rack in half the time". */
@@ -32,15 +33,16 @@ interface Change {
 export function gains(input: DurabilityInput, now: Durability = durability(input)): Gain[] {
   return changesOf(input)
     .filter((each) => problemsOf(each.input).length === 0)
-    .map(({ change, input: changed }) => ({ change, worst: durability(changed).worst }))
-    .filter(({ worst }) => compare(worst.lossPerYearExact, now.worst.lossPerYearExact) < 0)
-    .sort((a, b) => compare(a.worst.lossPerYearExact, b.worst.lossPerYearExact))
-    .map(({ change, worst: { nines, lossPerYear } }) => ({
-      change,
-      nines,
-      ninesGained: Math.round((nines - now.worst.nines) * 100) / 100,
-      lossPerYear,
-    }));
+    .map(({ change, input: changed }) => ({ change, loss: worstLossPerYear(changed) }))
+    .filter(({ loss }) => compare(loss, now.worst.lossPerYearExact) < 0)
+    .sort((a, b) => compare(a.loss, b.loss))
+    .map(({ change, loss }) => gainOf(change, loss, now.worst.nines));
+}
+
+function gainOf(change: string, loss: Ratio, ninesNow: number): Gain {
+  const nines = hundredthsOfNines(loss) / 100;
+  const ninesGained = Math.round((nines - ninesNow) * 100) / 100;
+  return { change, nines, ninesGained, lossPerYear: toNumber(loss) };
 }
 
 function changesOf(input: DurabilityInput): Change[] {

@@ -75,6 +75,22 @@ export function toNumber(value: Ratio): number {
   return Number(mantissa) * 2 ** -half * 2 ** -(shift - half);
 }
 
+/**
+ * A double that is above the value by at most 2^-52 of it, and that rises with the value. Zero for zero; 2^-1000 for whatever lies below,
+ * so that it can be multiplied without leaving the range of full precision.
+ */
+export function toNumberAbove(value: Ratio): number {
+  if (value.numerator === 0n) return 0;
+  const shift = 64 - bitLength(value.numerator) + bitLength(value.denominator);
+  const quotient =
+    shift >= 0
+      ? (value.numerator << BigInt(shift)) / value.denominator
+      : value.numerator / (value.denominator << BigInt(-shift));
+  const dropped = bitLength(quotient) - 53;
+  const mantissa = (quotient >> BigInt(dropped)) + 1n;
+  return Math.max(2 ** -1000, Number(mantissa) * 2 ** (dropped - shift));
+}
+
 /** Whether the rate is at most 10^−nines a year. Exact. */
 export function supportsNines(lossPerYear: Ratio, nines: number): boolean {
   return lossPerYear.numerator * 10n ** BigInt(nines) <= lossPerYear.denominator;

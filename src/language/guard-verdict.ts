@@ -68,7 +68,7 @@ function verdictOf(program: ProgramIr, context: CheckContext, guard: BlockIr): G
   const { inputs, assumption, placeable } = inputsOf(program, context, replicate, rates);
   const [first] = inputs;
   if (first === undefined) return undefined;
-  const problems = [...problemsOf(first), ...inputs.flatMap(tooWide)];
+  const problems = problemsOf(first);
   if (problems.length > 0) {
     return {
       guard,
@@ -244,20 +244,6 @@ function sharingWithin(shards: number, cap: number, domainCount: number): Sharin
   return Array.from({ length: Math.min(domainCount, shards) }, (_, i) =>
     Math.min(cap, Math.floor(shards / (i + 1))),
   );
-}
-
-/** The bound looks at sets of shared domains, whose number explodes with wide stripes: those are refused instead of computed. */
-const sharedShardsMax = 20;
-
-function tooWide({ schemes }: DurabilityInput): InputProblem[] {
-  return schemes
-    .filter(({ shards, sharing }) => shards > sharedShardsMax && Object.keys(sharing ?? {}).length > 0)
-    .map(({ name, shards }) => ({
-      field: name,
-      expected: `at most ${sharedShardsMax} shards where some share a domain`,
-      actual: `${shards}`,
-      remedy: 'use fewer shards, or domains enough for one shard each, listed in `anti_affinity`',
-    }));
 }
 
 /** An entry of `guards` in `check --json`. */

@@ -166,7 +166,8 @@ describe('against enumeration of all states', () => {
     );
     const coarser = durability({ schemes: [{ ...scheme, sharing: coarse }], ...input }).worst.lossPerYear;
     const shared = groups.filter((each) => each.some((members) => bitCount(members) > 1)).length;
-    return { bound, exact, coarser, shared };
+    const states = units.reduce((all, each) => all * (1 + each.lossPerYear * each.recoveryYears), 1);
+    return { bound, exact, coarser, shared, states };
   }
 
   test('the bound is never below the exact rate, wherever the shards lie', () => {
@@ -181,21 +182,18 @@ describe('against enumeration of all states', () => {
     );
   });
 
-  test('the bound is close to the exact rate', () => {
+  test('the bound is within Π(1 + q) of the exact rate where at most one class is shared', () => {
+    let seen = 0;
     fc.assert(
       fc.property(cases, (one) => {
-        const { bound, exact, shared } = ratesOf(one);
-        const q = [one.node, ...one.domains.map((each) => each.rate)].reduce(
-          (all, each) => all * (1 + each.q),
-          1,
-        );
-        if (shared === 0) expect(bound).toBeLessThanOrEqual(exact * q ** one.shards * (1 + 1e-12));
-        if (shared === 1) expect(bound).toBeLessThanOrEqual(exact * 5 * q ** one.shards);
+        const { bound, exact, shared, states } = ratesOf(one);
+        if (shared > 1) return;
+        seen += shared;
+        expect(bound).toBeLessThanOrEqual(exact * states * (1 + 1e-9));
       }),
-      // A fixed seed, because 5 times is measured and not proven: seed -1535092101 finds a case above it, where a rare domain
-      // recovers so slowly that the losses of a stripe that is already lost dominate the bound.
-      { seed: 20261122, numRuns: campaign ? 20_000 : 400 },
+      { numRuns: campaign ? 20_000 : 400 },
     );
+    expect(seen).toBeGreaterThan(20);
   });
 
   function unit({ lossPerYear, q }: { lossPerYear: number; q: number }, shards: number): Unit {
@@ -317,9 +315,29 @@ test('a class that never failed would cost no nines: the node cost is what the r
   expect(of(copies(3), { domains: [] }).worst.terms[0]!.ninesCost).toBeUndefined();
 });
 
-test('the longest stripe is still bounded', () => {
-  const result = of(erasureCoded(128, 127));
-  expect(result.worst.nines).toBeGreaterThan(100);
+describe('the longest stripe', () => {
+  test('is bounded', () => {
+    expect(of(erasureCoded(128, 127)).worst.nines).toBeGreaterThan(100);
+  });
+
+  test('is bounded where its shards share domains, by less than where they do not and by more than where they share more', () => {
+    const rateOf = (sharing: Scheme['sharing']) => of(erasureCoded(200, 55, sharing)).worst.lossPerYear;
+    const [apart, shared, crowded] = [
+      rateOf({}),
+      rateOf({ rack: sharingUpTo(5, 51) }),
+      rateOf({ rack: sharingUpTo(55, 5) }),
+    ];
+    expect(shared).toBeGreaterThan(apart);
+    expect(crowded).toBeGreaterThan(shared);
+  });
+
+  test('loses a stripe of full racks when the racks do: no node is needed where two of them are enough', () => {
+    const racks = sharingUpTo(51, 5);
+    const { worst } = of(erasureCoded(200, 55, { rack: racks }), { node: rate('0.000001', 1) });
+    const pairs = 5 * 4 * toNumber(times(rack.lossPerYear, times(rack.lossPerYear, rack.recoveryYears)));
+    expect(worst.lossPerYear / pairs).toBeGreaterThan(1);
+    expect(worst.lossPerYear / pairs).toBeLessThan(1.001);
+  });
 });
 
 describe('refused inputs', () => {

@@ -3,7 +3,13 @@
  * always passes or never; the intervals leave out 1e-5 on each side, so that a correct simulator fails for one seed in 50,000.
  */
 import { describe, expect, test } from 'vitest';
-import { copies, type DurabilityInput, erasureCoded, type Scheme } from '../../src/guard/durability.ts';
+import {
+  copies,
+  type DurabilityInput,
+  erasureCoded,
+  type Scheme,
+  sharingUpTo,
+} from '../../src/guard/durability.ts';
 import { decimal } from '../../src/guard/ratio.ts';
 import { sampling } from '../../src/guard/sampling.ts';
 import { mapOfScheme, type SimulatedMap, simulate, simulation } from '../../src/guard/simulate.ts';
@@ -78,7 +84,8 @@ describe('agrees with the bound', () => {
     { scheme: copies(2), looseness: 1.1 },
     { scheme: copies(3), looseness: 1.16 },
     { scheme: erasureCoded(4, 2), looseness: 1.35 },
-    { scheme: copies(3, { rack: [2, 1] }), looseness: 3 },
+    { scheme: copies(3, { rack: [2, 1] }), looseness: 1.2 },
+    { scheme: erasureCoded(17, 8, { rack: sharingUpTo(5, 5) }), looseness: 2.5 },
   ])('$scheme.name: at most the bound, and at least the bound over $looseness', ({ scheme, looseness }) => {
     const steps = sampling(inputOf(rack, az), scheme, seededRandom(3), { years: 4000 * effort });
     let step = steps.next();

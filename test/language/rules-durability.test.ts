@@ -206,6 +206,13 @@ describe('with an inventory', () => {
     expect(judged({ factor: 2, nines: 1 }, inventory).codes).toEqual([]);
   });
 
+  test('the widest stripes are judged too, in racks that hold many of their shards', () => {
+    const wide = (m: number) =>
+      judged({ more: `erasure rs(${255 - m}, ${m})`, nines: 3 }, racks(51, 10)).entry.schemes[1]!;
+    expect(wide(4).nines).toBeLessThan(2);
+    expect(wide(55).nines).toBeGreaterThan(10);
+  });
+
   test('the worst of several pools stands', () => {
     const both: Inventory = {
       schema: 'kwam.inventory/v1',
