@@ -13,10 +13,12 @@ import { parseInventory } from '../language/inventory.ts';
 import { checkJson } from '../language/render-json.ts';
 import { renderPretty } from '../language/render-pretty.ts';
 import { renderSarif } from '../language/render-sarif.ts';
+import { printSimulation, type SimulationEntry, simulateGuards } from './check-simulation.ts';
 import { modulesOf } from './module-loading.ts';
 import { programText } from './program-file.ts';
+import { counted, parseCount } from './quantity.ts';
 import type { Shell } from './shell.ts';
-import { printLine, printTable } from './terminal.ts';
+import { isColoured, printLine, printTable } from './terminal.ts';
 
 interface CheckOptions {
   readonly inventory?: string;
@@ -24,6 +26,9 @@ interface CheckOptions {
   readonly json?: boolean;
   readonly sarif?: boolean;
   readonly from?: string[];
+  readonly simulate?: boolean;
+  readonly seed: string;
+  readonly years?: string;
 }
 
 export function define(command: Command, shell: Shell): void {
@@ -35,6 +40,9 @@ export function define(command: Command, shell: Shell): void {
     )
     .option('--allow-holes', 'holes are notes, not errors')
     .option('--from <directory...>', 'where modules outside std/ lie, as NAME.kwam')
+    .option('--simulate', 'simulate each guard too, beside the closed form')
+    .option('--seed <number>', 'chance of the simulation: the same seed, the same losses', '1')
+    .option('--years <number>', 'how long to simulate; default: until the losses make an interval')
     .option('--json', 'print one JSON document (kwam.check/v1)')
     .option('--sarif', 'print SARIF 2.1.0')
     .addHelpText(
@@ -45,6 +53,7 @@ Each diagnostic has a code; \`kwam-dp explain CODE\` says why it is refused and 
 Examples:
   kwam-dp check examples/h100.kwam
   kwam-dp check examples/tour.kwam --allow-holes
+  kwam-dp check examples/h100.kwam --simulate --seed 7
   kwam-dp check cluster.kwam --inventory fleet.json --json`,
     )
     .action((program: string, options: CheckOptions) => check(shell, program, options));
@@ -65,24 +74,35 @@ async function check(shell: Shell, file: string, options: CheckOptions): Promise
       JSON.stringify(renderSarif(compiled.diagnostics, packageJson.version), undefined, 2),
     );
   }
+  const simulations = options.simulate === true ? await simulated(shell, verdicts, options) : undefined;
+  if (simulations?.some(({ outcome }) => outcome === 'disagrees')) shell.exitCode = EXIT.no;
   if (options.json) {
     const document = checkJson(compiled.diagnostics, compiled.program.holes, guardEntries(verdicts));
-    return printLine(shell.output, JSON.stringify(document, undefined, 2));
+    const more = simulations === undefined ? {} : { simulations };
+    return printLine(shell.output, JSON.stringify({ ...document, ...more }, undefined, 2));
   }
-  const colour = shell.output.stderr.isTTY === true && shell.environment['NO_COLOR'] === undefined;
+  const colour = isColoured(shell.output, shell.environment);
   const frames = renderPretty(compiled.diagnostics, [compiled.source], { colour });
   if (frames !== '') printLine(shell.output, frames);
   for (const verdict of verdicts) printVerdict(shell, verdict);
+  for (const entry of simulations ?? []) printSimulation(shell, entry);
   const errors = compiled.diagnostics.filter((each) => each.severity === 'error').length;
   const holes = compiled.program.holes.length;
   printLine(
     shell.output,
-    `${file}: ${errors === 0 ? 'no errors' : count(errors, 'error')}, ${count(holes, 'hole')}`,
+    `${file}: ${errors === 0 ? 'no errors' : counted(errors, 'error')}, ${counted(holes, 'hole')}`,
   );
 }
 
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+function simulated(
+  shell: Shell,
+  verdicts: readonly GuardVerdict[],
+  { seed, years }: CheckOptions,
+): Promise<readonly SimulationEntry[]> {
+  return simulateGuards(shell, verdicts, {
+    seed: parseCount(seed),
+    years: years === undefined ? undefined : parseCount(years),
+  });
 }
 
 function readInventory(file: string) {

@@ -8,7 +8,7 @@ import { SourceText } from '../language/source.ts';
 import { replaceFile } from './module-files.ts';
 import { programText } from './program-file.ts';
 import type { Shell } from './shell.ts';
-import { printLine } from './terminal.ts';
+import { isColoured, printLine } from './terminal.ts';
 
 export function define(command: Command, shell: Shell): void {
   command
@@ -25,7 +25,8 @@ function formatFile(shell: Shell, file: string, checkOnly: boolean): void {
   const { text, diagnostics } = format(file, before);
   if (hasErrors(diagnostics)) {
     shell.exitCode = EXIT.no;
-    printLine(shell.output, renderPretty(diagnostics, [new SourceText(file, before)], { colour: false }));
+    const colour = isColoured(shell.output, shell.environment);
+    printLine(shell.output, renderPretty(diagnostics, [new SourceText(file, before)], { colour }));
     return;
   }
   if (text === before) return;

@@ -6,7 +6,7 @@ import { KwamError } from '../errors.ts';
 import { showBytes, showSeconds } from './quantity.ts';
 
 export interface Output {
-  readonly stdout: NodeJS.WritableStream;
+  readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean };
   readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
 }
 
@@ -16,6 +16,11 @@ export function printJson(output: Output, schema: string, value: object): void {
 
 export function printLine(output: Output, line: string): void {
   output.stdout.write(`${line}\n`);
+}
+
+/** Results are coloured on a terminal, unless NO_COLOR (no-color.org) says otherwise; never in a pipe or a file. */
+export function isColoured({ stdout }: Output, environment: NodeJS.ProcessEnv): boolean {
+  return stdout.isTTY === true && (environment['NO_COLOR'] ?? '') === '';
 }
 
 /** Names may hold anything: one with unusual characters is quoted, so that it stays on its line and moves no cursor. */
@@ -56,7 +61,7 @@ export interface Progress {
 
 const DRAW_EVERY_MS = 100;
 
-export type ProgressUnit = 'bytes' | 'packs';
+export type ProgressUnit = 'bytes' | 'packs' | 'years';
 
 export function startProgress(output: Output, unit: ProgressUnit = 'bytes'): Progress {
   if (output.stderr.isTTY !== true) return { update: () => undefined, end: () => undefined };

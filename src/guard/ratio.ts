@@ -58,10 +58,6 @@ export function compare(a: Ratio, b: Ratio): number {
   return left < right ? -1 : left > right ? 1 : 0;
 }
 
-export function leastCommonMultiple(values: readonly bigint[]): bigint {
-  return values.reduce((all, value) => (all / greatestCommonDivisor(all, value)) * value, 1n);
-}
-
 /** The nearest double but for the last bit; for display and sampling, never for a verdict. */
 export function toNumber(value: Ratio): number {
   if (value.numerator === 0n) return 0;

@@ -4,6 +4,7 @@ import { runHere } from './run.ts';
 
 const COMMANDS = [
   'bench',
+  'check',
   'compact',
   'consent',
   'consent request',
@@ -15,6 +16,8 @@ const COMMANDS = [
   'dev down',
   'dev status',
   'dev add',
+  'explain',
+  'fmt',
   'get',
   'identity',
   'identity init',

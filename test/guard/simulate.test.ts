@@ -11,7 +11,7 @@ import {
   sharingUpTo,
 } from '../../src/guard/durability.ts';
 import { decimal } from '../../src/guard/ratio.ts';
-import { sampling } from '../../src/guard/sampling.ts';
+import { planSampling, type Sampling, type SamplingPlan, sampling } from '../../src/guard/sampling.ts';
 import { mapOfScheme, type SimulatedMap, simulate, simulation } from '../../src/guard/simulate.ts';
 import type { Domain } from '../../src/plan.ts';
 import { seededRandom } from '../../src/random.ts';
@@ -81,22 +81,56 @@ describe('agrees with the exact rate', () => {
 
 describe('agrees with the bound', () => {
   test.each([
-    { scheme: copies(2), looseness: 1.1 },
-    { scheme: copies(3), looseness: 1.16 },
-    { scheme: erasureCoded(4, 2), looseness: 1.35 },
-    { scheme: copies(3, { rack: [2, 1] }), looseness: 1.2 },
-    { scheme: erasureCoded(17, 8, { rack: sharingUpTo(5, 5) }), looseness: 2.5 },
-  ])('$scheme.name: at most the bound, and at least the bound over $looseness', ({ scheme, looseness }) => {
-    const steps = sampling(inputOf(rack, az), scheme, seededRandom(3), { years: 4000 * effort });
-    let step = steps.next();
-    while (!step.done) step = steps.next();
-    const { simulated, boundPerYear, agrees, acceleration } = step.value;
-    expect(acceleration).toBeGreaterThan(0);
+    copies(2),
+    copies(3),
+    erasureCoded(4, 2),
+    copies(3, { rack: [2, 1] }),
+    erasureCoded(17, 8, { rack: sharingUpTo(5, 5) }),
+  ])('$name: at most the bound, and at least the bound over Π(1 + q)', (scheme) => {
+    const plan = planSampling(inputOf(rack, az), scheme, { years: 4000 * effort });
+    const { lossMoments, interval, agrees } = sampled(plan);
+    const racks = scheme.sharing?.rack?.length ?? scheme.shards;
+    const states = (1.04 * 1.01) ** scheme.shards * 1.02 ** racks;
     expect(agrees).toBe(true);
-    expect(simulated.lossMoments).toBeGreaterThan(50);
-    expect(simulated.interval.high).toBeGreaterThan(boundPerYear / looseness);
+    expect(lossMoments).toBeGreaterThan(50);
+    expect(interval.high).toBeGreaterThan(plan.boundPerYear / states);
   });
 });
+
+describe('a plan', () => {
+  const rare = { lossPerYear: decimal('0.2'), recoveryYears: decimal('0.00006') };
+  const fire = { domain: 'rack' as const, lossPerYear: decimal('0.02'), recoveryYears: decimal('0.00137') };
+
+  test('leaves losses that are frequent enough as they are', () => {
+    const plan = planSampling(inputOf(rack, az), copies(2));
+    expect(plan).toMatchObject({ acceleration: 1, isPossible: true });
+    expect(plan.lossesExpected).toBeCloseTo(1000, 6);
+  });
+
+  test('accelerates losses that nobody could wait for, and the bound with them', () => {
+    const plan = planSampling({ schemes: [], node: rare, domains: [fire] }, copies(3));
+    expect(plan.acceleration).toBeGreaterThan(100);
+    expect(plan.isPossible).toBe(true);
+    const seen = sampled(plan);
+    expect(seen.agrees).toBe(true);
+    expect(seen.interval.high).toBeGreaterThan(plan.boundPerYear / 1.3);
+    expect(seen.lossPerYear).toBeLessThan(plan.boundPerYear);
+  });
+
+  test('says when even that is too rare', () => {
+    const plan = planSampling({ schemes: [], node: rare, domains: [] }, erasureCoded(8, 8));
+    expect(plan.isPossible).toBe(false);
+    expect(plan.lossesExpected).toBeLessThan(20);
+    expect(planSampling(inputOf(rack), copies(2), { years: 0.01 }).isPossible).toBe(false);
+  });
+});
+
+function sampled(plan: SamplingPlan): Sampling {
+  const steps = sampling(plan, seededRandom(3));
+  let step = steps.next();
+  while (!step.done) step = steps.next();
+  return step.value;
+}
 
 test('the same seed gives the same losses, another seed others', () => {
   const map = mapOfScheme(copies(2), ['rack']);
