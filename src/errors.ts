@@ -8,6 +8,7 @@ export type ErrorCode =
   | 'ENVIRONMENT'
   | 'INTEGRITY'
   | 'REFUSED'
+  | 'PROGRAM_REFUSED'
   | 'NOT_FOUND'
   | 'ALREADY_EXISTS'
   | 'UNAVAILABLE'
@@ -76,6 +77,7 @@ export const EXIT = {
 
 const EXIT_BY_CODE: Partial<Record<ErrorCode, number>> = {
   USAGE: EXIT.usage,
+  PROGRAM_REFUSED: EXIT.no,
   NOT_FOUND: EXIT.no,
   ALREADY_EXISTS: EXIT.no,
   INTEGRITY: EXIT.integrity,

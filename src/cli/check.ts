@@ -3,17 +3,16 @@
  * In: a program, its modules, perhaps an inventory. Out: diagnostics in frames, as JSON (kwam.check/v1) or SARIF, and what the
  * mathematics says of each guard. Exit 0 when there is no error and no hole that is not allowed, 1 otherwise.
  */
-import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
-import { EXIT, KwamError } from '../errors.ts';
+import { EXIT } from '../errors.ts';
 import { compile } from '../language/compile.ts';
 import { type GuardVerdict, guardEntries, guardVerdicts } from '../language/guard-verdict.ts';
-import { parseInventory } from '../language/inventory.ts';
 import { checkJson } from '../language/render-json.ts';
 import { renderPretty } from '../language/render-pretty.ts';
 import { renderSarif } from '../language/render-sarif.ts';
 import { printSimulation, type SimulationEntry, simulateGuards } from './check-simulation.ts';
+import { readInventory } from './inventory-file.ts';
 import { modulesOf } from './module-loading.ts';
 import { programText } from './program-file.ts';
 import { counted, parseCount } from './quantity.ts';
@@ -103,20 +102,6 @@ function simulated(
     seed: parseCount(seed),
     years: years === undefined ? undefined : parseCount(years),
   });
-}
-
-function readInventory(file: string) {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (cause) {
-    const errno = (cause as NodeJS.ErrnoException).code;
-    throw new KwamError('USAGE', `expected a readable inventory at ${file}, got ${errno}`, { cause });
-  }
-  const result = parseInventory(text);
-  if (result.inventory !== undefined) return result.inventory;
-  const problems = result.problems.map(({ path, message }) => `${path}: ${message}`).join('; ');
-  throw new KwamError('USAGE', `${file} is not an inventory of schema kwam.inventory/v1: ${problems}`);
 }
 
 /** Which term costs how many nines, and what would gain the most. */

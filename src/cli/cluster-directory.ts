@@ -18,5 +18,6 @@ export function controlUrl(shell: Shell, control: string | undefined): string | 
 }
 
 export const planPath = (directory: string): string => join(directory, 'plan.json');
+export const inventoryPath = (directory: string): string => join(directory, 'inventory.json');
 export const identityPath = (directory: string): string => join(directory, 'identity');
 export const controlPath = (directory: string): string => join(directory, 'control');

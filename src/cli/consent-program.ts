@@ -14,7 +14,7 @@ import type { BlockKind } from '../language/schema-types.ts';
 import type { KeyReference, PolicyPlan } from '../plan.ts';
 import { type ConsentPolicy, compileConsentPolicy } from '../rollout/consent-policy.ts';
 import type { ConsentUse } from '../rollout/consent-verify.ts';
-import { digestOf } from './module-files.ts';
+import { digestOf } from './domain-digest.ts';
 import { modulesOf } from './module-loading.ts';
 import { programText } from './program-file.ts';
 import { textOf } from './read-text.ts';

@@ -69,6 +69,8 @@ const PACK_BYTES_MIN = 1 * MIB;
 /** Copies, the restored tree, and room for packs on their way. */
 const DISK_FACTOR = 5;
 const DIFFERENCES_SHOWN_MAX = 20;
+/** `sha256:` and 12 digits: enough to compare by eye. */
+const DIGEST_SHOWN = 19;
 
 export function define(command: Command, shell: Shell): void {
   command
@@ -79,11 +81,11 @@ export function define(command: Command, shell: Shell): void {
     .addHelpText(
       'after',
       `
-Starts a cluster of real processes in a temporary directory, puts the tree, kills a
-node, flips bytes on the disks of two others, scrubs, repairs, restores the tree on
-a node that held nothing, and compares it byte for byte with the source. Needs about
-${DISK_FACTOR} times the tree in free disk space. Exit code 0 only when nothing was
-silently wrong and the trees are identical, 4 otherwise.
+Starts a cluster of real processes in a temporary directory from the example program,
+puts the tree, kills a node, flips bytes on the disks of two others, scrubs, repairs,
+restores the tree on a node that held nothing, and compares it byte for byte with the
+source. Needs about ${DISK_FACTOR} times the tree in free disk space. Exit code 0 only when nothing
+was silently wrong and the trees are identical, 4 otherwise.
 
 Examples:
   kwam-dp demo
@@ -166,7 +168,7 @@ class Demo {
   }
 
   async all(nodes: number, signal: AbortSignal): Promise<DemoReport> {
-    await this.#do(`start ${nodes} nodes`, () => this.#start(nodes));
+    await this.#do(`start ${nodes} nodes from the program examples/h100.kwam`, () => this.#start(nodes));
     const size = `${counted(this.#before.size, 'entry', 'entries')}, ${showBytes(bytesOf(this.#before))}`;
     const put = await this.#do(`put ${this.#source} (${size})`, () => this.#put());
     const dead = fullestOf(this.#dev.nodes());
@@ -205,11 +207,13 @@ class Demo {
   }
 
   async #start(nodes: number): Promise<void> {
+    const { devPlan, exampleProgram } = await import('./dev-program.ts');
+    const { plan, inventory } = await devPlan(this.#shell, exampleProgram(), { nodes });
+    this.#say(`it means ${plan.program.digest.slice(0, DIGEST_SHOWN)}…`);
     const wanted = Math.ceil(bytesOf(this.#before) / PACKS_WANTED);
-    await this.#dev.createAndUp({ nodes }, (plan) => {
-      const packBytesTarget = Math.min(plan.replicate.packBytesTarget, Math.max(PACK_BYTES_MIN, wanted));
-      return { ...plan, replicate: { ...plan.replicate, packBytesTarget } };
-    });
+    const packBytesTarget = Math.min(plan.replicate.packBytesTarget, Math.max(PACK_BYTES_MIN, wanted));
+    const replicate = { ...plan.replicate, packBytesTarget };
+    await this.#dev.createAndUp({ plan: { ...plan, replicate }, inventory });
   }
 
   async #put(): Promise<PutResult> {

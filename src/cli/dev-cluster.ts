@@ -1,18 +1,21 @@
 /**
  * A development cluster on this machine: its plan, its identities and its processes, all under one directory.
- *   D/plan.json  D/identity/  D/control/  D/<node>/  D/logs/<node>.log  D/run/<node>.json (address, once ready)
- * In: a directory and, for a new cluster, its shape. Out: running nodes. Used by `dev` and `demo`; prints nothing.
+ *   D/plan.json  D/inventory.json  D/identity/  D/control/  D/<node>/  D/logs/<node>.log  D/run/<node>.json (address, once ready)
+ * In: a directory and, for a new cluster, its plan and nodes. Out: running nodes. Used by `dev` and `demo`; prints nothing.
  */
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../clock.ts';
-import { type DefaultPlanOptions, defaultNode, defaultPlan } from '../cluster/default-plan.ts';
+import { devNode } from '../cluster/dev-inventory.ts';
 import * as processes from '../cluster/processes.ts';
 import { KwamError } from '../errors.ts';
 import { initAuthority, issueIdentity } from '../identity/identity-files.ts';
 import { parseSpiffeId, parseTrustDomain } from '../identity/spiffe-id.ts';
+import type { Inventory, InventoryNode } from '../language/inventory.ts';
+import { canonicalJson } from '../manifest/canonical-json.ts';
 import type { Plan, PlanNode } from '../plan.ts';
-import { ADMIN, identityPath, planPath } from './cluster-directory.ts';
+import { ADMIN, identityPath, inventoryPath, planPath } from './cluster-directory.ts';
+import { readInventory, writeInventory } from './inventory-file.ts';
 import { programPath } from './package-root.ts';
 import { readPlan, writePlan } from './plan-file.ts';
 import { heapFlags, type Ready } from './serve.ts';
@@ -58,14 +61,10 @@ export class DevCluster {
   }
 
   /** The plan of a new cluster stands from its first good start on; a start that fails leaves none behind. */
-  async createAndUp(
-    options: DefaultPlanOptions,
-    adapt: (plan: Plan) => Plan = (plan) => plan,
-  ): Promise<void> {
-    const plan = adapt(defaultPlan(options));
-    checkScheme(plan);
+  async createAndUp({ plan, inventory }: { plan: Plan; inventory: Inventory }): Promise<void> {
     heapFlags(plan.memoryBytes);
     fs.mkdirSync(this.directory, { recursive: true });
+    writeInventory(inventoryPath(this.directory), inventory);
     writePlan(planPath(this.directory), plan);
     try {
       await this.up();
@@ -73,6 +72,21 @@ export class DevCluster {
       fs.rmSync(planPath(this.directory));
       throw error;
     }
+  }
+
+  /** Another plan for the same nodes, from the next start on. */
+  adopt(plan: Plan): void {
+    const now = this.plan();
+    if (canonicalJson(now) === canonicalJson(plan)) return;
+    if (this.nodes().some((node) => node.state === 'running')) {
+      throw new KwamError(
+        'ALREADY_EXISTS',
+        `expected a stopped cluster in ${this.directory} for another plan, got a running one; kwam-dp plan shows what would ` +
+          'change, kwam-dp dev down stops it',
+      );
+    }
+    heapFlags(plan.memoryBytes);
+    writePlan(planPath(this.directory), plan);
   }
 
   nodes(): DevNode[] {
@@ -114,14 +128,21 @@ export class DevCluster {
         `expected a running cluster in ${this.directory}, got a stopped one; start it with: kwam-dp dev up --dir ${this.directory}`,
       );
     }
-    const node = defaultNode(plan.nodes.length);
-    writePlan(planPath(this.directory), { ...plan, nodes: [...plan.nodes, node] });
+    const node = devNode(plan.nodes.length, plan.trustDomain);
+    const inventory = readInventory(inventoryPath(this.directory));
+    const pool = smallestPool(inventory);
+    writePlan(planPath(this.directory), withNode(plan, node, pool));
     try {
       await this.#start([node.name]);
     } catch (error) {
       writePlan(planPath(this.directory), plan);
       throw error;
     }
+    const nodes = [...inventory.pools.get(pool)!, node];
+    writeInventory(inventoryPath(this.directory), {
+      ...inventory,
+      pools: new Map([...inventory.pools, [pool, nodes]]),
+    });
     return node.name;
   }
 
@@ -199,11 +220,14 @@ export class DevCluster {
   }
 }
 
-function checkScheme({ nodes, replicate }: Plan): void {
-  if (replicate.factor < 1 || replicate.factor > nodes.length) {
-    throw new KwamError(
-      'USAGE',
-      `expected --factor from 1 to the number of nodes (${nodes.length}), got ${replicate.factor}`,
-    );
-  }
+function smallestPool({ pools }: Inventory): string {
+  return [...pools].toSorted(([, a], [, b]) => a.length - b.length)[0]![0];
+}
+
+function withNode(plan: Plan, { address, ...node }: InventoryNode, pool: string): Plan {
+  const added: PlanNode = { ...node, listen: address, metricsListen: address };
+  const pools = plan.pools.map((one) =>
+    one.name === pool ? { ...one, nodes: [...one.nodes, node.name] } : one,
+  );
+  return { ...plan, nodes: [...plan.nodes, added], pools };
 }

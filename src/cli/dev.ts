@@ -5,8 +5,9 @@ import type { Command } from 'commander';
 import { EXIT, KwamError } from '../errors.ts';
 import { shardCountMax } from '../limits.ts';
 import type { ErasureScheme, Plan } from '../plan.ts';
-import { clusterDirectory, controlUrl } from './cluster-directory.ts';
+import { clusterDirectory, controlUrl, inventoryPath } from './cluster-directory.ts';
 import { DevCluster, type DevNode } from './dev-cluster.ts';
+import type { DevShape } from './dev-program.ts';
 import { parseBytes, parseCount } from './quantity.ts';
 import type { Shell } from './shell.ts';
 import { printJson, printLine, printTable } from './terminal.ts';
@@ -42,9 +43,10 @@ Examples:
 }
 
 function defineUp(command: Command, shell: Shell): void {
-  withDirectory(command.command('up').description('Start a cluster, or start a stopped one again.'))
+  withDirectory(command.command('up').description('Start a cluster from a program, or a stopped one again.'))
+    .argument('[program]', 'a .kwam file (default: the example that comes with kwam-dp)')
     .option('--nodes <count>', `how many nodes a new cluster has (default: ${NODES_DEFAULT})`, parseCount)
-    .option('--factor <copies>', 'full copies of each pack (default: 3, or the number of nodes)', parseCount)
+    .option('--factor <copies>', 'full copies of each pack (default: as the program says)', parseCount)
     .option('--erasure <k,m>', 'k data and m parity shards of each pack instead of copies', parseErasure)
     .option('--memory <size>', 'memory of each node (default: 512mib)', parseBytes)
     .option(
@@ -54,16 +56,22 @@ function defineUp(command: Command, shell: Shell): void {
     .addHelpText(
       'after',
       `
-Returns when every node is ready. A cluster that was stopped starts with the plan and
-the data it has; options that say otherwise are refused. Nodes that died are started
-again. Each node logs to DIRECTORY/logs/NAME.log.
+Returns when every node is ready. The program is checked against the nodes and refused
+as by \`check\`; only where fewer nodes or other copies were asked for than it promises,
+the cluster says so and runs, because a development cluster is no promise. What it runs
+from is in DIRECTORY/plan.json, its nodes are in DIRECTORY/inventory.json.
+
+A stopped cluster starts with the plan and the data it has, or with the plan of another
+program when one is given; without one, options that say otherwise are refused. Nodes
+that died are started again. Each node logs to DIRECTORY/logs/NAME.log.
 
 Examples:
   kwam-dp dev up --nodes 3
+  kwam-dp dev up cluster.kwam --nodes 6
   kwam-dp dev up --dir ./cluster --nodes 6 --erasure 4,2 --memory 512mb
   kwam-dp dev up --control etcd://127.0.0.1:2379/dev`,
     )
-    .action((options: UpOptions) => up(shell, options));
+    .action((program: string | undefined, options: UpOptions) => up(shell, program, options));
 }
 
 function defineDown(command: Command, shell: Shell): void {
@@ -119,18 +127,39 @@ function clusterOf(shell: Shell, options: DevOptions & { control?: string }): De
   return new DevCluster(clusterDirectory(shell, options.dir), warn, control);
 }
 
-async function up(shell: Shell, options: UpOptions): Promise<void> {
+async function up(shell: Shell, program: string | undefined, options: UpOptions): Promise<void> {
   const cluster = clusterOf(shell, options);
-  if (cluster.exists) {
-    refuseContradiction(cluster.plan(), options, cluster.directory);
+  if (!cluster.exists) {
+    const { devPlan, exampleProgram } = await import('./dev-program.ts');
+    const shape = { nodes: options.nodes ?? NODES_DEFAULT, ...wishesOf(options) };
+    await cluster.createAndUp(await devPlan(shell, program ?? exampleProgram(), shape));
+  } else {
+    const { nodes } = options;
+    refuseContradiction(
+      cluster.plan(),
+      program === undefined ? options : { ...(nodes && { nodes }) },
+      cluster.directory,
+    );
+    if (program !== undefined) await adopt(shell, cluster, program, options);
     await cluster.up();
-  } else await cluster.createAndUp(shapeOf(options));
+  }
   show(shell, options, cluster);
 }
 
-function shapeOf({ nodes, factor, erasure, memory }: UpOptions): Parameters<DevCluster['createAndUp']>[0] {
+/** The plan of another program for the nodes that there are. */
+async function adopt(shell: Shell, cluster: DevCluster, program: string, options: UpOptions): Promise<void> {
+  const [{ devPlan }, { readInventory }] = await Promise.all([
+    import('./dev-program.ts'),
+    import('./inventory-file.ts'),
+  ]);
+  const { memoryBytes } = cluster.plan();
+  const nodes = readInventory(inventoryPath(cluster.directory));
+  const { plan } = await devPlan(shell, program, { memoryBytes, nodes, ...wishesOf(options) });
+  cluster.adopt(plan);
+}
+
+function wishesOf({ factor, erasure, memory }: UpOptions): Omit<DevShape, 'nodes'> {
   return {
-    nodes: nodes ?? NODES_DEFAULT,
     ...(factor === undefined ? {} : { factor }),
     ...(erasure === undefined ? {} : { erasure }),
     ...(memory === undefined ? {} : { memoryBytes: memory }),

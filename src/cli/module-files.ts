@@ -9,10 +9,10 @@ import * as fs from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { KwamError } from '../errors.ts';
-import { type DigestOf, isModuleDigest, isModuleName, isStandard } from '../language/modules.ts';
+import { isModuleDigest, isModuleName, isStandard } from '../language/modules.ts';
 import type { ModuleCopy, ModuleLibrary, VerifiedModule } from '../language/modules-graph.ts';
 import { programCharactersMax } from '../limits.ts';
-import { canonicalBytes } from '../manifest/canonical-json.ts';
+import { digestOf } from './domain-digest.ts';
 import { judgeSignature, type ModuleKey } from './module-trust.ts';
 import { packageRoot } from './package-root.ts';
 
@@ -20,9 +20,6 @@ import { packageRoot } from './package-root.ts';
 const moduleBytesMax = 4 * programCharactersMax;
 /** An envelope of 16 signatures of 64 bytes each with its statement takes some 3 KiB. */
 const envelopeBytesMax = 64 * 1024;
-
-export const digestOf: DigestOf = (domain, value) =>
-  `sha256:${createHash('sha256').update(`${domain}\0`).update(canonicalBytes(value)).digest('hex')}`;
 
 export function bytesDigest(bytes: Uint8Array): string {
   return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;

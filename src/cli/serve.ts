@@ -1,5 +1,5 @@
 /**
- * serve PLAN --node NAME: one node in this process, until SIGTERM or SIGINT. Logs are JSON lines on stderr.
+ * serve PROGRAM|PLAN --node NAME: one node in this process, until SIGTERM or SIGINT. Logs are JSON lines on stderr.
  * The memory budget also bounds V8's heap, which can only be done at start: a process that was started without the bound
  * replaces itself once (execve keeps its pid, its parent and its files).
  */
@@ -7,16 +7,18 @@ import * as fs from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { EXIT, exitCodeOf, KwamError } from '../errors.ts';
-import { MIB } from '../limits.ts';
+import { MIB, nodeMemoryBytesDefault } from '../limits.ts';
 import type { Plan } from '../plan.ts';
 import { memoryShares } from '../workers/memory-shares.ts';
 import { clusterDirectory, controlUrl } from './cluster-directory.ts';
-import { readPlan } from './plan-file.ts';
+import { isPlanFile, readPlan } from './plan-file.ts';
 import { parseBytes, parseDurationMs } from './quantity.ts';
 import type { Shell } from './shell.ts';
 
 interface ServeOptions {
   readonly node: string;
+  readonly inventory?: string;
+  readonly from?: string[];
   readonly dir?: string;
   readonly control?: string;
   readonly memory?: number;
@@ -29,8 +31,10 @@ interface ServeOptions {
 
 export function define(command: Command, shell: Shell): void {
   command
-    .argument('<plan>', 'the plan, for example D/plan.json')
+    .argument('<program>', 'a .kwam file, or a plan that was made of one, such as D/plan.json')
     .requiredOption('--node <name>', 'which of the nodes of the plan this one is')
+    .option('--inventory <file>', 'the nodes that exist (kwam.inventory/v1); a plan has them in it')
+    .option('--from <directory...>', 'where modules outside std/ lie, as NAME.kwam')
     .option('--dir <directory>', 'directory of the cluster (default: $KWAM_DIR or ./.kwam)')
     .option(
       '--control <url>',
@@ -72,11 +76,12 @@ renamed there, when it has a marker (.done, done or _SUCCESS in it, or NAME.done
 it), or when nothing in it changed for the quiet time.
 
 Examples:
+  kwam-dp serve cluster.kwam --inventory fleet.json --dir /var/lib/kwam --node n0001
   kwam-dp serve ./cluster/plan.json --dir ./cluster --node n0001
   kwam-dp serve plan.json --node n0001 --control etcd://10.0.0.1,10.0.0.2,10.0.0.3/prod
   kwam-dp serve plan.json --node n0002 --memory 512mb --watch /ckpt 2>n0002.log`,
     )
-    .action((plan: string, options: ServeOptions) => serve(shell, plan, options));
+    .action((program: string, options: ServeOptions) => serve(shell, program, options));
 }
 
 /** A training job that pauses longer than this inside one checkpoint should use a marker or a rename. */
@@ -85,19 +90,35 @@ const QUIET_MS = 30_000;
 const WATCH_BYTES_PER_SECOND = 200e6;
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error'];
 
-async function serve(shell: Shell, planFile: string, options: ServeOptions): Promise<void> {
+async function serve(shell: Shell, file: string, options: ServeOptions): Promise<void> {
   if (!LEVELS.includes(options.logLevel)) {
     throw new KwamError('USAGE', `expected --log-level ${LEVELS.join(', ')}, got ${options.logLevel}`);
   }
-  const plan = readPlan(planFile);
-  const memoryBytes = options.memory ?? plan.memoryBytes;
+  const saved = isPlanFile(file) ? readPlan(file) : undefined;
+  const memoryBytes = options.memory ?? saved?.memoryBytes ?? nodeMemoryBytesDefault;
   boundHeap(memoryBytes);
+  const plan = saved ?? (await planned(shell, file, options));
   const { signal } = shell;
   const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
   const node = await start(shell, plan, options, memoryBytes);
   if (!signal.aborted) await stopped;
   if (options.readyFile !== undefined) fs.rmSync(options.readyFile, { force: true });
   await node.close();
+}
+
+async function planned(shell: Shell, file: string, options: ServeOptions): Promise<Plan> {
+  const [{ planOf, readProgram, requirePlan }, { inventoryFor, readInventory }] = await Promise.all([
+    import('./program-plan.ts'),
+    import('./inventory-file.ts'),
+  ]);
+  const read = await readProgram(shell, file, options.from);
+  const given = options.inventory === undefined ? undefined : readInventory(options.inventory);
+  const inventory = inventoryFor(read.program, given);
+  if (inventory !== undefined) return requirePlan(shell, read, planOf(read, inventory));
+  throw new KwamError(
+    'USAGE',
+    `expected --inventory FILE with the nodes of ${file}, got none; serve a plan (kwam-dp plan ${file} --json) without it`,
+  );
 }
 
 async function start(shell: Shell, plan: Plan, options: ServeOptions, memoryBytes: number) {

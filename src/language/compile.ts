@@ -15,30 +15,43 @@ import { parse } from './parse.ts';
 import { resolve } from './resolve.ts';
 import type { SourceText } from './source.ts';
 
-export interface CompileOptions {
+export interface ResolveOptions {
   readonly modules: ModuleResolver;
-  readonly context: CheckContext;
   /** Holes are notes instead of errors. */
   readonly allowHoles?: boolean;
 }
 
-export interface Compiled {
+export interface CompileOptions extends ResolveOptions {
+  readonly context: CheckContext;
+}
+
+/** What a text says by itself, before anyone has judged it. */
+export interface ResolvedText {
   readonly source: SourceText;
   readonly program: ProgramIr;
   readonly diagnostics: readonly Diagnostic[];
+}
+
+export interface Compiled extends ResolvedText {
   /** No errors: a plan may be made, unless there are holes. */
   readonly ok: boolean;
 }
 
-export function compile(file: string, text: string, options: CompileOptions): Compiled {
+/** The first half, for those who must know the program before they know what to check it against. */
+export function resolveText(file: string, text: string, options: ResolveOptions): ResolvedText {
   const parsed = parse(file, text);
   const { program, diagnostics } = resolve(parsed, options.modules);
-  const all = sortDiagnostics([
+  const all = [
     ...parsed.diagnostics,
     ...diagnostics,
     ...holeDiagnostics(program, options.allowHoles ?? false),
     ...checkModule(parsed.program, program),
-    ...check(program, options.context),
-  ]);
-  return { source: parsed.source, program, diagnostics: all, ok: !hasErrors(all) };
+  ];
+  return { source: parsed.source, program, diagnostics: all };
+}
+
+export function compile(file: string, text: string, options: CompileOptions): Compiled {
+  const { source, program, diagnostics } = resolveText(file, text, options);
+  const all = sortDiagnostics([...diagnostics, ...check(program, options.context)]);
+  return { source, program, diagnostics: all, ok: !hasErrors(all) };
 }

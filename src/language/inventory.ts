@@ -2,7 +2,8 @@
  * The inventory: which machines there are, by pool.
  * In: the text of a `kwam.inventory/v1` JSON file. Out: an Inventory, or every problem with its JSON path. Strict: unknown keys, missing labels,
  *   nodes that share a name, an identity or an address are problems, because a slip here moves copies.
- * Source: LANGUAGE.md "Blocks", last paragraph. `weight` is 1 when it is left out.
+ * Source: LANGUAGE.md "Blocks", last paragraph. `weight` is 1 when it is left out. Port 0 stands for a free port, as on development machines:
+ *   only such addresses may repeat.
  * Does not read files, and does not know which node is alive.
  */
 import { inventoryNodesMax } from '../limits.ts';
@@ -93,11 +94,7 @@ class InventoryReader {
         this.#matching(`${path}.name`, node['name'], NAME, 'a name such as n0001'),
       ),
       spiffe: this.#distinct(`${path}.spiffe`, 'spiffe', this.#spiffe(`${path}.spiffe`, node['spiffe'])),
-      address: this.#distinct(
-        `${path}.address`,
-        'address',
-        this.#address(`${path}.address`, node['address']),
-      ),
+      address: this.#ownAddress(`${path}.address`, node['address']),
       labels: this.#labels(`${path}.labels`, node['labels']),
       weight: this.#weight(`${path}.weight`, node['weight']),
     };
@@ -108,6 +105,11 @@ class InventoryReader {
     if (typeof value === 'string' && problem === undefined) return value;
     this.#refuse(path, `a SPIFFE ID${problem === undefined ? '' : ` (${problem})`}`, value);
     return '';
+  }
+
+  #ownAddress(path: string, value: unknown): string {
+    const address = this.#address(path, value);
+    return /:0+$/.test(address) ? address : this.#distinct(path, 'address', address);
   }
 
   #address(path: string, value: unknown): string {

@@ -12,7 +12,6 @@ import { type Diagnostic, diagnostic } from './diagnostic.ts';
 import { guardVerdicts } from './guard-verdict.ts';
 import type { Inventory, InventoryNode } from './inventory.ts';
 import type { BlockIr, ProgramIr } from './ir.ts';
-import type { DigestOf } from './modules.ts';
 import {
   clientPlan,
   deployPlan,
@@ -36,13 +35,6 @@ export interface PlanContext extends CheckContext {
 export type PlanResult =
   | { readonly plan: Plan; readonly problems: readonly [] }
   | { readonly plan?: undefined; readonly problems: readonly Diagnostic[] };
-
-const PLAN_DOMAIN = 'kwam.dev/plan/v1';
-
-/** What people compare, sign and consent to. */
-export function planDigest(plan: Plan, digestOf: DigestOf): string {
-  return digestOf(PLAN_DOMAIN, plan);
-}
 
 /** @param digest  of the program as it is written (program-digest.ts). */
 export function toPlan(program: ProgramIr, context: PlanContext, digest: string): PlanResult {

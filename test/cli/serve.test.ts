@@ -4,8 +4,8 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { defaultPlan } from '../../src/cluster/default-plan.ts';
 import type { Plan } from '../../src/plan.ts';
+import { smallPlan } from '../faults/small-plan.ts';
 import { begin, type Ended, run, runHere, temporary } from './run.ts';
 
 const ROOT = temporary('serve');
@@ -16,7 +16,7 @@ const issue = (name: string, ...more: string[]) =>
   runHere(['identity', 'issue', name, '--dir', ROOT, '--id', `spiffe://kwam/${name}`, ...more]);
 
 function writePlan(change: (plan: Plan) => unknown): void {
-  fs.writeFileSync(PLAN, JSON.stringify(change(defaultPlan({ nodes: 2 }))));
+  fs.writeFileSync(PLAN, JSON.stringify(change(smallPlan({ nodes: 2 }))));
 }
 
 /** What people read: the lines that are not the log. */
@@ -64,7 +64,7 @@ describe('serve refuses', () => {
 
   it.each<[string, () => void, string]>([
     ['no plan', () => fs.rmSync(PLAN, { force: true }), 'got ENOENT'],
-    ['text that is no JSON', () => fs.writeFileSync(PLAN, 'cluster {'), 'does not parse'],
+    ['JSON that is cut off', () => fs.writeFileSync(PLAN, '{"schema":'), 'does not parse'],
     ['another schema', () => writePlan((plan) => ({ ...plan, schema: 'kwam.plan/v9' })), '"kwam.plan/v9"'],
     ['a plan without nodes', () => writePlan((plan) => ({ ...plan, nodes: [] })), 'without nodes'],
     ['a broken node', () => writePlan((plan) => ({ ...plan, nodes: [{ name: 'n0001' }] })), 'lacks fields'],
@@ -94,7 +94,7 @@ describe('dev up', () => {
     const server = createServer().listen(0, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));
     const { port } = server.address() as { port: number };
-    const plan = defaultPlan({ nodes: 2, memoryBytes: 256 * 2 ** 20 });
+    const plan = smallPlan({ nodes: 2, memoryBytes: 256 * 2 ** 20 });
     const nodes = [plan.nodes[0]!, { ...plan.nodes[1]!, listen: `127.0.0.1:${port}` }];
     fs.writeFileSync(join(directory, 'plan.json'), JSON.stringify({ ...plan, nodes }));
     const { code, stderr } = await run(['dev', 'up', '--dir', directory]);

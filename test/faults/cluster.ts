@@ -9,7 +9,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { systemClock } from '../../src/clock.ts';
-import { type DefaultPlanOptions, defaultPlan } from '../../src/cluster/default-plan.ts';
 import { type Member, Membership } from '../../src/cluster/membership.ts';
 import type { ControlStore } from '../../src/control/control-store.ts';
 import { EmbeddedControlStore } from '../../src/control/embedded.ts';
@@ -24,6 +23,7 @@ import type { Plan } from '../../src/plan.ts';
 import { Catalog } from '../../src/replication/catalog.ts';
 import { grpcTransport } from '../../src/transport/grpc.ts';
 import type { Connection, JsonValue, Transport } from '../../src/transport/transport.ts';
+import { type SmallPlanOptions, smallPlan } from './small-plan.ts';
 
 const ENTRY = new URL('./node-process.ts', import.meta.url).pathname;
 /** Compiling the sources is most of a start; the second process finds them compiled. */
@@ -32,7 +32,7 @@ const NODE_COMPILE_CACHE = join(tmpdir(), 'kwam-test-compile-cache');
 export const PACK_BYTES_TARGET = 256 * 1024;
 const CHUNKER = { chunkBytesMin: 4096, chunkBytesTarget: 16384, chunkBytesMax: 65536 };
 
-export interface TestClusterOptions extends DefaultPlanOptions {
+export interface TestClusterOptions extends SmallPlanOptions {
   /** How many of the plan's nodes are started; all by default. */
   readonly started?: number;
   readonly node?: Partial<Pick<NodeOptions, 'orphans' | 'control'>>;
@@ -73,7 +73,7 @@ export class TestCluster {
     const directory = fs.mkdtempSync(
       join(fs.existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'kwam-cluster-'),
     );
-    const base = defaultPlan({ memoryBytes: 256 << 20, ...options });
+    const base = smallPlan({ memoryBytes: 256 << 20, ...options });
     const packBytesTarget = options.packBytesTarget ?? PACK_BYTES_TARGET;
     const plan: Plan = { ...base, replicate: { ...base.replicate, chunker: CHUNKER, packBytesTarget } };
     fs.writeFileSync(join(directory, 'plan.json'), JSON.stringify(plan));

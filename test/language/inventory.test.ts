@@ -23,6 +23,11 @@ test('a good one is read; weight is 1 when it is left out', () => {
   expect(inventory?.pools.get('h100_pool')).toEqual([node, { ...other, weight: 1 }]);
 });
 
+test('free ports may repeat: each node takes one of its own', () => {
+  const free = (one: object) => ({ ...one, address: '127.0.0.1:0' });
+  expect(parseInventory(written([free(node), free(other)])).problems).toEqual([]);
+});
+
 test('a name from the prototype is a pool like any other', () => {
   const text = `{"schema":"kwam.inventory/v1","pools":{"__proto__":{"nodes":[${JSON.stringify(node)}]}}}`;
   expect(parseInventory(text).inventory?.pools.get('__proto__')).toEqual([node]);

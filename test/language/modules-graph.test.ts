@@ -1,6 +1,6 @@
 /** Each way in which a module is not what it should be, with its own fault; and that nothing is believed because of where it lies. */
 import { beforeEach, describe, expect, it } from 'vitest';
-import { digestOf } from '../../src/cli/module-files.ts';
+import { digestOf } from '../../src/cli/domain-digest.ts';
 import { lockText, readLock, updatedLock } from '../../src/language/lockfile.ts';
 import { meaningOf, readModule } from '../../src/language/modules.ts';
 import { type LoadOptions, ModuleGraph } from '../../src/language/modules-graph.ts';

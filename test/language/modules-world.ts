@@ -2,7 +2,8 @@
  * Modules in memory with real digests and real signatures: a ModuleLibrary whose entries a test can damage.
  */
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
-import { bytesDigest, digestOf } from '../../src/cli/module-files.ts';
+import { digestOf } from '../../src/cli/domain-digest.ts';
+import { bytesDigest } from '../../src/cli/module-files.ts';
 import { judgeSignature, MODULE_PAYLOAD_TYPE, type ModuleKey } from '../../src/cli/module-trust.ts';
 import { meaningOf, readModule } from '../../src/language/modules.ts';
 import type { ModuleCopy, ModuleLibrary } from '../../src/language/modules-graph.ts';

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { digestOf } from '../../src/cli/module-files.ts';
+import { digestOf } from '../../src/cli/domain-digest.ts';
 import { format } from '../../src/language/format.ts';
 import { importsOf, isModuleName, MODULE_DOMAIN, readModule } from '../../src/language/modules.ts';
 import { frozenText } from '../../src/language/modules-freeze.ts';

@@ -3,11 +3,12 @@
  */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { digestOf } from '../../src/cli/module-files.ts';
+import { digestOf } from '../../src/cli/domain-digest.ts';
 import { compile } from '../../src/language/compile.ts';
 import { type Inventory, parseInventory } from '../../src/language/inventory.ts';
+import { planDigest } from '../../src/language/plan-digest.ts';
 import { programDigest } from '../../src/language/program-digest.ts';
-import { planDigest, toPlan } from '../../src/language/to-plan.ts';
+import { toPlan } from '../../src/language/to-plan.ts';
 import { canonicalJson } from '../../src/manifest/canonical-json.ts';
 import type { Plan } from '../../src/plan.ts';
 import { faultdomains, versioned } from './front.ts';
