@@ -1,5 +1,5 @@
 /**
- * What a node does without being asked: keeps gauges fresh, scrubs, compacts after removals, drops orphaned packs, and puts
+ * What a node does without being asked: keeps gauges fresh, looks at the redundancy of its packs, scrubs, compacts after removals, drops orphaned packs, and puts
  * checkpoints that appear in a watched directory.
  * In: the parts it works with. Out: for each chore, how to stop it; stopping waits for what runs. A chore that fails is logged
  * and comes round again: none of them may end the node, and none holds data that would be lost.
@@ -11,6 +11,7 @@ import { type CompactServices, compact } from './pipeline/compact.ts';
 import { type IngestServices, ingest } from './pipeline/ingest.ts';
 import { systemRandom } from './random.ts';
 import type { Orphans } from './repair/orphans.ts';
+import { countUnderReplicated, type ResponsibilityServices } from './repair/responsibility.ts';
 import { type ScrubServices, scrub } from './repair/scrub.ts';
 import type { Store } from './store/store.ts';
 import { watch } from './workload/watch.ts';
@@ -33,6 +34,20 @@ export function keepGauges(metrics: Metrics, store: Store): Stop {
     metrics.storedBytes.set(bytes);
   }, GAUGES_EVERY_MS).unref();
   return async () => clearInterval(timer);
+}
+
+/** Keeps the gauge of packs with too few copies or shards; a look that fails leaves the last answer. */
+export function watchRedundancy(
+  services: ResponsibilityServices,
+  metrics: Metrics,
+  intervalMs: number,
+  log: Logger,
+): Stop {
+  const look = async (): Promise<void> =>
+    metrics.underReplicatedPacks.set(await countUnderReplicated(services));
+  return every(intervalMs, look, (error) => {
+    log.warn({ error: String(error) }, 'the redundancy of packs could not be looked at');
+  });
 }
 
 /** Runs `act` every `intervalMs`, one at a time. */

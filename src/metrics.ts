@@ -125,9 +125,15 @@ function integrityCounters(family: Family) {
       'site',
       VERIFY_SITES,
     ),
+    /**
+     * A record of a pack that this node serves, whose bytes its verification passes, and which two other SHA-256 engines
+     * refute. Found by the sample of every verification, and by looking at all of a pack that a peer reports as bad. Damage that
+     * a verification notices, before or after it was served, is `corruptionDetected`: whoever asked got other bytes instead.
+     * Measures what is found, as every such count; kept over restarts.
+     */
     silentCorruption: family.count(
       'kwam_silent_corruption_count_total',
-      'Corrupt bytes that passed a verification and were found later by another; must stay 0.',
+      'Records served as good that pass this verification and are wrong by two others; must stay 0.',
     ),
     quarantinedPacks: family.count('kwam_quarantined_packs_total', 'Packs put into quarantine.'),
     quarantinedBytes: family.count('kwam_quarantined_bytes_total', 'Bytes put into quarantine.'),
@@ -179,7 +185,7 @@ function levels(family: Family) {
     storedBytes: family.level('kwam_stored_bytes', 'Bytes of the packs this node serves.'),
     underReplicatedPacks: family.level(
       'kwam_under_replicated_packs',
-      'Packs known to this node with fewer durable copies or shards than the plan asks for.',
+      'Packs that this node is responsible for with fewer durable copies or shards than the plan asks for.',
     ),
     memoryBudgetBytes: family.level('kwam_memory_budget_bytes', 'The memory this node may use.'),
   };

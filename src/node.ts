@@ -14,6 +14,7 @@ import {
   sweepOrphans,
   type WatchRequest,
   watchCheckpoints,
+  watchRedundancy,
 } from './background.ts';
 import { systemClock } from './clock.ts';
 import { Membership } from './cluster/membership.ts';
@@ -37,6 +38,7 @@ import {
   observeRepair,
   observeScrub,
   observeTransport,
+  rememberSilent,
 } from './observers.ts';
 import { KnownChunks } from './pipeline/known-chunks.ts';
 import type { Plan, PlanNode } from './plan.ts';
@@ -65,6 +67,8 @@ export interface NodeOptions {
   readonly watch?: WatchRequest;
   /** How long packs may lie here that no object lists, and how often that is looked at. */
   readonly orphans?: { readonly graceMs: number; readonly intervalMs: number };
+  /** How often the redundancy of this node's packs is looked at. */
+  readonly redundancyEveryMs?: number;
   readonly log: Logger;
 }
 
@@ -112,6 +116,8 @@ interface Owned extends Observing {
 
 /** A day: longer than any put lasts that does not hang (ORPHANS.graceMs of repair/orphans.ts says why). */
 const ORPHANS = { graceMs: 24 * 3_600_000, intervalMs: 3_600_000 };
+/** One small call a node for every thousand packs; a lost node shows within this time after its lease. */
+const REDUNDANCY_EVERY_MS = 30_000;
 /** 16 bytes are what an entry of the dedup index takes at most. */
 const INDEX_ENTRY_BYTES_MAX = 16;
 
@@ -132,6 +138,7 @@ async function open(options: NodeOptions, onClose: OnClose): Promise<Owned> {
     onQuarantined: observeQuarantine({ metrics, log }),
   });
   onClose(() => store.close());
+  rememberSilent({ metrics, log }, store);
   log.info({ recovery: summaryOf(store) }, 'store recovered');
 
   const control = await openControl({
@@ -200,6 +207,7 @@ async function serve(
   onClose(() => joined.leave());
 
   onClose(keepGauges(metrics, store));
+  onClose(watchRedundancy(parts.repair, metrics, options.redundancyEveryMs ?? REDUNDANCY_EVERY_MS, log));
   onClose(scrubRegularly(parts.scrub, log));
   onClose(sweepOrphans(parts.orphans, (options.orphans ?? ORPHANS).intervalMs, log));
   if (options.watch !== undefined) {
@@ -263,7 +271,7 @@ function assemble(
       clock: systemClock,
       onLooked: observeIngest(owned),
     },
-    scrub: { store, pool, clock: systemClock, limits: plan.scrub, observer: observeScrub(owned) },
+    scrub: { store, pool, clock: systemClock, limits: plan.scrub, observer: observeScrub(owned, store) },
     repair: {
       store,
       peers,

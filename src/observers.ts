@@ -76,13 +76,41 @@ export function observeQuarantine({ metrics, log }: Observing): (pack: DigestHex
   };
 }
 
-export function observeScrub({ metrics, log }: Observing): ScrubObserver {
+const SILENT_NOTE = 'silent-corruption';
+
+/** What was counted before this process: a budget of none must not be forgotten with a restart. */
+export function rememberSilent({ metrics }: Observing, store: Store): void {
+  metrics.silentCorruption.add(Number(store.getNote(SILENT_NOTE) ?? 0));
+}
+
+/**
+ * A record of a pack that this node serves passed its verification and is wrong: two other engines say so. What a verification
+ * does notice is corruption detected, wherever it came from; this is what would have stayed unseen.
+ */
+function countSilent({ metrics, log }: Observing, store: Store, pack: DigestHex, records: number): void {
+  if (records === 0) return;
+  store.putNote(SILENT_NOTE, String(Number(store.getNote(SILENT_NOTE) ?? 0) + records));
+  metrics.silentCorruption.add(records);
+  log.fatal(
+    { pack, records },
+    'silent corruption: the verification of this node passes bytes that are wrong',
+  );
+}
+
+export function observeScrub(observing: Observing, store: Store): ScrubObserver {
+  const { metrics, log } = observing;
   return {
     verified: (bytes, records) => countVerified(metrics, 'scrub', bytes, records),
-    corrupt(pack, records, problem) {
+    corrupt(pack, records, problem, passed) {
       metrics.corruptionDetected.add('scrub', records);
+      countSilent(observing, store, pack, passed);
       log.error({ pack, records, problem }, 'scrub found damage; the pack is not served any more');
     },
+    unfounded: (pack) =>
+      log.warn(
+        { pack },
+        'a peer received bad bytes of a pack that is intact here: look at the network, and at it',
+      ),
   };
 }
 
@@ -92,11 +120,8 @@ type RestoreObserver = Pick<
 >;
 
 /** @param site  what the packs are opened for. */
-export function observeAccess(
-  { metrics, log }: Observing,
-  store: Store,
-  site: 'read' | 'repair',
-): RestoreObserver {
+export function observeAccess(observing: Observing, store: Store, site: 'read' | 'repair'): RestoreObserver {
+  const { metrics, log } = observing;
   const foreignSite = site === 'read' ? 'receive' : site;
   const setAside = async (pack: DigestHex, why: string): Promise<void> => {
     await store.quarantine(pack, `${site}: ${why}`);
@@ -108,6 +133,7 @@ export function observeAccess(
         { pack, records: bad.length },
         'bytes read from the own store were bad; the pack is not served any more',
       );
+      countSilent(observing, store, pack, bad.filter(({ wasPassed }) => wasPassed).length);
       if (store.hasPack(pack)) await setAside(pack, `${bad.length} records did not match their digests`);
     },
     async onOwnUnreadable(pack: DigestHex, error: KwamError) {

@@ -14,7 +14,7 @@ import { type RestoreServices, restore } from './pipeline/restore.ts';
 import type { Orphans } from './repair/orphans.ts';
 import { type RebuildServices, rebuildShard } from './repair/rebuild-shard.ts';
 import { type RepairServices, repair, SHARD_REBUILD } from './repair/repair.ts';
-import { type ScrubServices, scrub, scrubOne } from './repair/scrub.ts';
+import { type ScrubServices, scrub, scrubDoubted, scrubOne } from './repair/scrub.ts';
 import type { Catalog, ObjectRecord, PackRecordEntry } from './replication/catalog.ts';
 import { findHolders } from './replication/holders.ts';
 import { servePull } from './replication/pack-source.ts';
@@ -117,7 +117,7 @@ function packMethods(parts: ServiceParts): Record<string, Method> {
     },
     [PACK_SUSPECT]: async (request) => {
       let isGood = true;
-      for (const pack of parsePacks(request)) isGood = (await scrubOne(parts.scrub, pack)) && isGood;
+      for (const pack of parsePacks(request)) isGood = (await scrubDoubted(parts.scrub, pack)) && isGood;
       return { isGood };
     },
     [PACK_RETIRE]: async (request) => {

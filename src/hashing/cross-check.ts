@@ -33,7 +33,8 @@ export function crossCheck(
   return { runs: picked.length, bytes: picked.reduce((sum, run) => sum + runs[2 * run + 1]!, 0) };
 }
 
-function pickRuns(count: number, digests: Uint8Array, every: number): number[] {
+/** The sample: every n-th run from a start that the first digest decides. */
+export function pickRuns(count: number, digests: Uint8Array, every: number): number[] {
   const picked: number[] = [];
   if (count === 0) return picked;
   const start = (digests[0]! | (digests[1]! << 8)) % Math.min(every, count);
@@ -41,7 +42,13 @@ function pickRuns(count: number, digests: Uint8Array, every: number): number[] {
   return picked;
 }
 
-function disagreement(offset: number, bytes: number, digest: string, otherDigest: string, other: HashEngine) {
+export function disagreement(
+  offset: number,
+  bytes: number,
+  digest: string,
+  otherDigest: string,
+  other: HashEngine,
+) {
   return new KwamError(
     'INTEGRITY',
     `expected both SHA-256 engines to agree on the ${bytes} bytes at offset ${offset}, got ${digest} and, from the ` +

@@ -181,8 +181,7 @@ async function copyLive(
       );
       return;
     }
-    const found = bad.map(({ digest, actual }) => ({ digest, actual: actual as DigestHex }));
-    await reportBad(services, opened, candidate.entry.id, found);
+    await reportBad(services, opened, candidate.entry.id, bad);
     throw new KwamError(
       'INTEGRITY',
       `compaction found ${bad.length} bad records in pack ${candidate.entry.id}; repair first`,

@@ -82,9 +82,9 @@ export async function repair(services: RepairServices, request: RepairRequest): 
   let entries = await responsibleFor(catalog, peers.self, await reachable(peers));
   for (;;) {
     await work.pass(entries);
-    entries = work.worthRetrying();
+    entries = work.worthAnotherLook();
     if (entries.length === 0 || request.signal?.aborted || clock.monotonic() > deadline) break;
-    await clock.sleep(RETRY_MS);
+    if (work.isWaiting) await clock.sleep(RETRY_MS);
   }
   return work.result();
 }
@@ -96,6 +96,8 @@ class Repair {
   /** Node and pack, where it could not be given there: asked last from then on. */
   readonly #failures = new Set<string>();
   readonly #unfinished = new Map<DigestHex, Unfinished>();
+  /** In the last pass. */
+  readonly #restored = new Set<PackRecordEntry>();
   #up: readonly Member[] = [];
   #holders: Holders = new Map();
   #silent: readonly string[] = [];
@@ -115,20 +117,28 @@ class Repair {
     const survey = await surveyHolders(peers, store, entries.flatMap(storedIdsOf));
     this.#holders = survey.holders;
     this.#silent = survey.silent;
+    this.#restored.clear();
     const ordered = entries.toSorted((a, b) => spareOf(a, this.#holders) - spareOf(b, this.#holders));
     for (const [done, entry] of ordered.entries()) {
       if (this.#request.signal?.aborted) break;
       this.#unfinished.delete(entry.id);
       const unfinished = await this.#restore(entry);
       if (unfinished !== undefined) this.#unfinished.set(entry.id, { entry, ...unfinished });
+      else if (missingOf(entry, this.#holders) > 0) this.#restored.add(entry);
       this.#request.onProgress(done + 1, ordered.length);
     }
   }
 
-  worthRetrying(): PackRecordEntry[] {
+  /** What was restored is looked at once more: a source that turned out bad meanwhile is missing now. */
+  worthAnotherLook(): PackRecordEntry[] {
     const isOpen = ({ why }: Unfinished): boolean =>
       why === 'failed' || (why === 'no source' && this.#silent.length > 0);
-    return [...this.#unfinished.values()].filter(isOpen).map(({ entry }) => entry);
+    const open = [...this.#unfinished.values()].filter(isOpen).map(({ entry }) => entry);
+    return [...this.#restored, ...open];
+  }
+
+  get isWaiting(): boolean {
+    return this.#unfinished.size > 0;
   }
 
   async #restore(entry: PackRecordEntry): Promise<Omit<Unfinished, 'entry'> | undefined> {

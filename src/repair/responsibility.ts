@@ -8,7 +8,16 @@ import { KwamError } from '../errors.ts';
 import { candidates } from '../placement/placement.ts';
 import { Topology } from '../placement/topology.ts';
 import type { Catalog, PackRecordEntry } from '../replication/catalog.ts';
+import { findHolders } from '../replication/holders.ts';
 import { PACK_HAVE } from '../replication/protocol.ts';
+import { missingOf, storedIdsOf } from '../replication/redundancy.ts';
+import type { Store } from '../store/store.ts';
+
+export interface ResponsibilityServices {
+  readonly store: Store;
+  readonly peers: Peers;
+  readonly catalog: Catalog;
+}
 
 /** Up, and it answers: a lease outlives its node by seconds, and the packs of a dead node would be nobody's until then. */
 export async function reachable(peers: Peers): Promise<Member[]> {
@@ -35,4 +44,15 @@ export async function responsibleFor(
     if (candidates(entry.id, topology)[0] === self) own.push(entry);
   }
   return own;
+}
+
+/** Of the packs that this node is responsible for: all nodes together count each pack once. */
+export async function countUnderReplicated({
+  store,
+  peers,
+  catalog,
+}: ResponsibilityServices): Promise<number> {
+  const own = await responsibleFor(catalog, peers.self, await reachable(peers));
+  const holders = await findHolders(peers, store, own.flatMap(storedIdsOf));
+  return own.filter((entry) => missingOf(entry, holders) > 0).length;
 }

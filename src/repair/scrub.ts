@@ -15,7 +15,10 @@ import type { WorkerPool } from '../workers/pool.ts';
 
 export interface ScrubObserver {
   verified(bytes: number, records: number): void;
-  corrupt(pack: DigestHex, records: number, problem: string): void;
+  /** @param passed  how many of the records this node's verification would have passed: others refuted it. */
+  corrupt(pack: DigestHex, records: number, problem: string, passed: number): void;
+  /** Somebody received bad bytes of this pack, and it is intact here: they were damaged on the way, or there. */
+  unfounded(pack: DigestHex): void;
 }
 
 export interface ScrubServices {
@@ -91,11 +94,13 @@ function* presentPacks(store: Store, after: DigestHex | undefined): Generator<Di
 async function scrubPack(
   services: ScrubServices,
   pack: DigestHex,
+  isDoubted = false,
 ): Promise<{ bytes: number; corrupt: number }> {
   const { store, pool, observer } = services;
   const bytes = store.packInfo(pack)?.bytes ?? 0;
   try {
-    const verification = await pool.run(verifyPack, { path: store.packFile(pack), id: pack }, { bytes });
+    const input = { path: store.packFile(pack), id: pack, isDoubted };
+    const verification = await pool.run(verifyPack, input, { bytes });
     if (verification.ok) {
       observer.verified(bytes, verification.recordCount);
       return { bytes, corrupt: 0 };
@@ -108,7 +113,7 @@ async function scrubPack(
     // Retired while it waited its turn, or its file is gone; the store knows the difference.
     if (!store.hasPack(pack)) return { bytes: 0, corrupt: 0 };
     store.markMissing(pack);
-    observer.corrupt(pack, 1, 'the file is gone');
+    observer.corrupt(pack, 1, 'the file is gone', 0);
     return { bytes: 0, corrupt: 1 };
   }
 }
@@ -117,13 +122,24 @@ async function setAside(services: ScrubServices, pack: DigestHex, found: PackVer
   const frames = found.indexDamaged || found.unreadable ? 1 : 0;
   const corrupt = Math.max(1, found.bad.length + found.recordHeadersDamaged.length + frames);
   const problem = found.problem ?? 'damaged';
-  services.observer.corrupt(pack, corrupt, problem);
+  const passed = found.bad.filter(({ wasPassed }) => wasPassed).length;
+  services.observer.corrupt(pack, corrupt, problem, passed);
   await services.store.quarantine(pack, problem);
   return corrupt;
 }
 
-/** Verifies one pack that somebody has doubts about, and sets it aside when they are right. */
-export async function scrubOne(services: ScrubServices, pack: DigestHex): Promise<boolean> {
+/** Verifies one pack that cannot be read as it should be, and sets it aside when it is damaged. */
+export async function scrubOne(services: ScrubServices, pack: DigestHex): Promise<void> {
+  if (services.store.hasPack(pack)) await scrubPack(services, pack);
+}
+
+/**
+ * Verifies one pack that a peer has found bad, and sets it aside when that is right. Whoever doubts it has verified as
+ * well, so the one engine's word is not enough here: every record is hashed by the other one too.
+ */
+export async function scrubDoubted(services: ScrubServices, pack: DigestHex): Promise<boolean> {
   if (!services.store.hasPack(pack)) return false;
-  return (await scrubPack(services, pack)).corrupt === 0;
+  const isGood = (await scrubPack(services, pack, true)).corrupt === 0;
+  if (isGood && services.store.hasPack(pack)) services.observer.unfounded(pack);
+  return isGood;
 }

@@ -21,12 +21,23 @@ import { installPackFile, type SealedPack, type SealRequest, sealPackFile } from
 import { REGION } from '../wasm/kernels.ts';
 import { defineTask, type WorkerContext } from '../workers/task.ts';
 
+/** One record in this many is hashed by the second engine too, as at ingest. */
+const ARBITRATE_EVERY = 256;
+
 /** The worker's hash over INPUT, for code that speaks of offsets inside the buffer it was given. */
-export function hashInput(context: WorkerContext): HashRuns {
+export function hashInput(context: WorkerContext, every = ARBITRATE_EVERY): HashRuns {
   return (runs) => {
     const absolute = runs.map((value, i) => (i % 2 === 0 ? value + REGION.input : value));
-    return context.timed('hash', () => context.hash.hashRuns(absolute));
+    return context.timed('hash', () => context.hashArbitrated(absolute, every));
   };
+}
+
+/** Adds to each bad record whether the first engine had passed it: that damage would have stayed unseen. */
+export function withPassed<Bad extends { readonly digest: DigestHex }>(
+  context: WorkerContext,
+  bad: readonly Bad[],
+): (Bad & { readonly wasPassed: boolean })[] {
+  return bad.map((one) => ({ ...one, wasPassed: context.wasOverruled(one.digest) }));
 }
 
 export const sealPack = defineTask(
@@ -34,11 +45,18 @@ export const sealPack = defineTask(
   (context, request: SealRequest): SealedPack => sealPackFile(context.fileSystem, request),
 );
 
-export const verifyPack = defineTask(
-  'verify-pack',
-  (context, input: { path: string; id: DigestHex }): PackVerification =>
-    verifyPackFile(context.fileSystem, input.path, input.id, context.input(), hashInput(context)),
-);
+export interface VerifyInput {
+  readonly path: string;
+  readonly id: DigestHex;
+  /** Have the second engine hash every record, not a sample. */
+  readonly isDoubted?: boolean;
+}
+
+export const verifyPack = defineTask('verify-pack', (context, input: VerifyInput): PackVerification => {
+  const hash = hashInput(context, input.isDoubted ? 1 : ARBITRATE_EVERY);
+  const found = verifyPackFile(context.fileSystem, input.path, input.id, context.input(), hash);
+  return { ...found, bad: withPassed(context, found.bad) };
+});
 
 /** Records that another file of this node has: a second pack with the same chunks, or the good part of a damaged one. */
 export interface LocalSource {
@@ -148,7 +166,9 @@ export interface CopyInput {
 export const copyInto = defineTask('copy-into', (context, input: CopyInput): CopyResult => {
   const { source, records, target, targetOffset } = input;
   const buffer = context.input();
-  return copyRecords(context.fileSystem, source, records, target, targetOffset, buffer, hashInput(context));
+  const hash = hashInput(context);
+  const copied = copyRecords(context.fileSystem, source, records, target, targetOffset, buffer, hash);
+  return { ...copied, bad: withPassed(context, copied.bad) };
 });
 
 export interface InstallInput {

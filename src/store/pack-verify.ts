@@ -33,6 +33,8 @@ export interface BadRecord {
   readonly digest: DigestHex;
   /** What the bytes hash to, or why they could not be read. */
   readonly actual: DigestHex | 'unreadable';
+  /** The engine that verifies here passed it, and others refuted that. Left out where nobody looked. */
+  readonly wasPassed?: boolean;
 }
 
 export interface PackVerification {

@@ -39,8 +39,12 @@ export interface PoolObserver {
 export interface WorkerOptions {
   readonly engine: 'auto' | 'wasm' | 'native';
   readonly kernelBuild: 'release' | 'debug';
-  /** Fault injection for tests: cells count down; the worker that takes the last one fails its self-test or dies. */
-  readonly sabotage?: { readonly selfTest?: SharedArrayBuffer; readonly crash?: SharedArrayBuffer };
+  /** Fault injection for tests: cells count down; who takes one fails its self-test, dies, or finds its engines at odds. */
+  readonly sabotage?: {
+    readonly selfTest?: SharedArrayBuffer;
+    readonly crash?: SharedArrayBuffer;
+    readonly disagreement?: SharedArrayBuffer;
+  };
 }
 
 export interface PoolOptions {

@@ -5,9 +5,11 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import { Chunker } from '../chunking/chunker.ts';
+import type { DigestHex } from '../digest.ts';
 import { ReedSolomon } from '../erasure/reed-solomon.ts';
 import { KwamError } from '../errors.ts';
 import type { FileSystem } from '../filesystem.ts';
+import { type Arbiters, arbitrate } from '../hashing/arbitration.ts';
 import { crossCheck } from '../hashing/cross-check.ts';
 import type { HashEngine } from '../hashing/engine.ts';
 import type { ChunkerSizes, ErasureScheme } from '../plan.ts';
@@ -33,6 +35,13 @@ export interface WorkerContext {
    * @throws KwamError INTEGRITY  they disagree.
    */
   crossCheck(runs: Uint32Array, digests: Uint8Array, every: number): void;
+  /**
+   * Hashes for a verification: one run in `every` is hashed by the other engine too, and a third one decides between them.
+   * @returns as `hash.hashRuns`, but the caller's own.
+   */
+  hashArbitrated(runs: Uint32Array, every: number): Uint8Array;
+  /** True when the first engine gave this digest in this task, for bytes that have another one. */
+  wasOverruled(digest: DigestHex): boolean;
 }
 
 export interface Task<In, Out> {
@@ -58,11 +67,14 @@ export interface TaskReport {
   readonly seconds: TimeSplit;
   /** Compared with a second engine's digests. */
   readonly crossChecked: { bytes: number; chunks: number };
+  /** Digests that the first engine gave for bytes that have another one. */
+  readonly overruled: DigestHex[];
 }
 
 export const emptyReport = (): TaskReport => ({
   seconds: { hash: 0, chunk: 0, disk: 0, erasure: 0 },
   crossChecked: { bytes: 0, chunks: 0 },
+  overruled: [],
 });
 
 /** Where the context notes what a task does; `report` is replaced for each task. */
@@ -72,7 +84,7 @@ export interface Reporting {
 
 export function createContext(
   kernels: Kernels,
-  engines: { readonly hash: HashEngine; readonly other: HashEngine },
+  engines: Arbiters & { readonly hash: HashEngine },
   fileSystem: FileSystem,
   reporting: Reporting,
 ): WorkerContext {
@@ -100,6 +112,12 @@ export function createContext(
       crossChecked.bytes += compared.bytes;
       crossChecked.chunks += compared.runs;
     },
+    hashArbitrated(runs, every) {
+      const { digests, overruled } = arbitrate(runs, engines.hash.hashRuns(runs), engines, every);
+      reporting.report.overruled.push(...overruled);
+      return digests;
+    },
+    wasOverruled: (digest) => reporting.report.overruled.includes(digest),
   };
 }
 

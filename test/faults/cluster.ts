@@ -19,7 +19,7 @@ import type { Identity } from '../../src/identity/identity.ts';
 import { initAuthority, issueIdentity } from '../../src/identity/identity-files.ts';
 import type { SpiffeId, TrustDomain } from '../../src/identity/spiffe-id.ts';
 import type { NodeOptions } from '../../src/node.ts';
-import type { Plan } from '../../src/plan.ts';
+import type { Plan, PlanNode } from '../../src/plan.ts';
 import { Catalog } from '../../src/replication/catalog.ts';
 import { grpcTransport } from '../../src/transport/grpc.ts';
 import type { Connection, JsonValue, Transport } from '../../src/transport/transport.ts';
@@ -35,8 +35,10 @@ const CHUNKER = { chunkBytesMin: 4096, chunkBytesTarget: 16384, chunkBytesMax: 6
 export interface TestClusterOptions extends SmallPlanOptions {
   /** How many of the plan's nodes are started; all by default. */
   readonly started?: number;
-  readonly node?: Partial<Pick<NodeOptions, 'orphans' | 'control'>>;
+  readonly node?: Partial<Pick<NodeOptions, 'orphans' | 'control' | 'redundancyEveryMs'>>;
   readonly packBytesTarget?: number;
+  /** All nodes in the same domains, instead of spread. */
+  readonly isCrowded?: boolean;
 }
 
 export interface NodeProcess {
@@ -75,7 +77,13 @@ export class TestCluster {
     );
     const base = smallPlan({ memoryBytes: 256 << 20, ...options });
     const packBytesTarget = options.packBytesTarget ?? PACK_BYTES_TARGET;
-    const plan: Plan = { ...base, replicate: { ...base.replicate, chunker: CHUNKER, packBytesTarget } };
+    const [{ labels }] = base.nodes as [PlanNode];
+    const nodes = options.isCrowded ? base.nodes.map((node) => ({ ...node, labels })) : base.nodes;
+    const plan: Plan = {
+      ...base,
+      nodes,
+      replicate: { ...base.replicate, chunker: CHUNKER, packBytesTarget },
+    };
     fs.writeFileSync(join(directory, 'plan.json'), JSON.stringify(plan));
     const cluster = new TestCluster(directory, plan, await makeIdentities(directory, plan), options.node);
     const names = plan.nodes.slice(0, options.started).map((node) => node.name);

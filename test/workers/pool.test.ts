@@ -203,6 +203,15 @@ describe('a worker whose self-test fails', () => {
   });
 });
 
+describe('a worker whose hash engines disagree', () => {
+  it('leaves the pool, and the task succeeds elsewhere', async () => {
+    const made = pool({ sabotage: { disagreement: cell(1) } });
+    expect((await walk(made)).entries.length).toBe(41);
+    expect(replaced).toEqual(['disagreement']);
+    await made.close();
+  });
+});
+
 describe('bounds', () => {
   it('hold the bytes in flight down to the budget', async () => {
     const made = pool({}, { bytes: 100 });
