@@ -107,6 +107,24 @@ export const SYNTAX_CODES: CodePages = {
     failing: program('replicate data { factor 3 anti_affinity [] erasure lrc(6, 3, 2) }'),
     passing: program('replicate data { factor 3 anti_affinity [] erasure rs(6, 3) }'),
   },
+  KW1017: {
+    title: 'A string without its quotes',
+    why: 'Paths of files, digests and names of images hold characters that mean something else outside of quotes.',
+    failing: program('let path = keys/ca.pem'),
+    passing: program('let path = "keys/ca.pem"'),
+  },
+  KW1018: {
+    title: 'A number and its unit with a space between them',
+    why: 'A quantity is one word. With a space the unit would be the name of the next attribute.',
+    failing: program('metric integrity { observe silent_corruption_count target 0 window 30 d }'),
+    passing: program('metric integrity { observe silent_corruption_count target 0 window 30d }'),
+  },
+  KW1019: {
+    title: 'A list without a comma',
+    why: 'The items of a list are separated by commas; two words in a row are more often a slip than a list.',
+    failing: program('let racks = [a b]'),
+    passing: program('let racks = [a, b]'),
+  },
   KW1901: {
     title: 'A hole that is still to be filled',
     why: '`…`, `...` and `<text>` stand for what is not decided yet. A program with holes can be checked, and nothing can be planned or run from it.',

@@ -30,6 +30,8 @@ export interface ResolvedText {
   readonly source: SourceText;
   readonly program: ProgramIr;
   readonly diagnostics: readonly Diagnostic[];
+  /** Nothing of the text was read, so nothing more can be said of it. */
+  readonly isRefused: boolean;
 }
 
 export interface Compiled extends ResolvedText {
@@ -40,6 +42,7 @@ export interface Compiled extends ResolvedText {
 /** The first half, for those who must know the program before they know what to check it against. */
 export function resolveText(file: string, text: string, options: ResolveOptions): ResolvedText {
   const parsed = parse(file, text);
+  const { source, isRefused } = parsed;
   const { program, diagnostics } = resolve(parsed, options.modules);
   const all = [
     ...parsed.diagnostics,
@@ -47,11 +50,12 @@ export function resolveText(file: string, text: string, options: ResolveOptions)
     ...holeDiagnostics(program, options.allowHoles ?? false),
     ...checkModule(parsed.program, program),
   ];
-  return { source: parsed.source, program, diagnostics: all };
+  return { source, program, diagnostics: all, isRefused };
 }
 
 export function compile(file: string, text: string, options: CompileOptions): Compiled {
-  const { source, program, diagnostics } = resolveText(file, text, options);
-  const all = sortDiagnostics([...diagnostics, ...check(program, options.context)]);
-  return { source, program, diagnostics: all, ok: !hasErrors(all) };
+  const { source, program, diagnostics, isRefused } = resolveText(file, text, options);
+  const found = isRefused ? [] : check(program, options.context);
+  const all = sortDiagnostics([...diagnostics, ...found]);
+  return { source, program, diagnostics: all, isRefused, ok: !hasErrors(all) };
 }

@@ -6,7 +6,7 @@ import { describeType } from './describe.ts';
 import type { ValueIr } from './ir.ts';
 import type { Literal, Problem } from './literals.ts';
 import { nearestName } from './nearest-name.ts';
-import { DIMENSION_WORDS, type Rational, toNumber } from './quantity.ts';
+import { DIMENSION_WORDS, type Dimension, type Rational, toNumber } from './quantity.ts';
 import type { ExpectedType } from './schema-types.ts';
 import type { SourceRange } from './source.ts';
 
@@ -27,7 +27,7 @@ function problem(code: Problem['code'], message: string, instead?: string): Prob
 function fitNumber(exact: Rational, type: TypeOf<'number'>, written: string, range: SourceRange): Fitted {
   const amount = toNumber(exact);
   if (type.whole && exact.denominator !== 1n) {
-    return problem('KW2011', `expected ${type.noun}, a whole number, got ${written}`);
+    return problem('KW2011', `expected ${type.noun} without a fraction, got ${written}`);
   }
   if (amount < type.min || amount > type.max) {
     return problem('KW2011', `expected ${type.noun} from ${type.min} to ${type.max}, got ${written}`);
@@ -35,14 +35,18 @@ function fitNumber(exact: Rational, type: TypeOf<'number'>, written: string, ran
   return { kind: 'number', amount, exact, range };
 }
 
-const WHOLE_DIMENSIONS = new Set(['size', 'nines', 'count']);
+const WHOLE_NOUNS: Readonly<Partial<Record<Dimension, string>>> = {
+  size: 'a whole number of bytes',
+  nines: 'a whole number of nines',
+  count: 'a whole multiple',
+};
 
 function fitQuantity(exact: Rational, type: TypeOf<'quantity'>, written: string, range: SourceRange): Fitted {
   const { dimension } = type;
   const { noun } = DIMENSION_WORDS[dimension];
   const amount = toNumber(exact);
-  if (WHOLE_DIMENSIONS.has(dimension) && exact.denominator !== 1n) {
-    return problem('KW2011', `expected ${noun} that is a whole number of its smallest unit, got ${written}`);
+  if (WHOLE_NOUNS[dimension] !== undefined && exact.denominator !== 1n) {
+    return problem('KW2011', `expected ${WHOLE_NOUNS[dimension]}, got ${written}`);
   }
   if (type.min === undefined && amount <= 0)
     return problem('KW2011', `expected ${noun} above zero, got ${written}`);

@@ -257,9 +257,20 @@ function mismatchCode(value: NormalOf<'literal'>, type: ExpectedType): Diagnosti
   return measured && isMeasured(type) ? 'KW2004' : 'KW2006';
 }
 
+const TRUTHS: ReadonlyMap<string, string> = new Map([
+  ['yes', 'true'],
+  ['on', 'true'],
+  ['no', 'false'],
+  ['off', 'false'],
+]);
+
 /** The same value in the form that is due, where it is plain what was meant. */
 function remedyOf(value: NormalOf<'literal'>, type: ExpectedType, written: string): string | undefined {
   const { literal } = value;
+  if (type.kind === 'either') {
+    return type.of.map((each) => remedyOf(value, each, written)).find((each) => each !== undefined);
+  }
+  if (type.kind === 'boolean' && literal.kind === 'word') return TRUTHS.get(literal.word);
   if (type.kind === 'list' && suits(value, type.of)) return `[${written}]`;
   if (literal.kind === 'number' && type.kind === 'quantity') {
     if (type.dimension === 'count') return `${written}x`;
@@ -268,7 +279,11 @@ function remedyOf(value: NormalOf<'literal'>, type: ExpectedType, written: strin
   }
   if (literal.kind === 'quantity' && literal.dimension === 'count' && type.kind === 'number')
     return written.slice(0, -1);
-  const takesText = type.kind === 'text' || type.kind === 'date' || (type.kind === 'word' && type.quoted);
+  const takesText =
+    type.kind === 'text' ||
+    type.kind === 'date' ||
+    type.kind === 'digest' ||
+    (type.kind === 'word' && type.quoted);
   if ((literal.kind === 'word' || literal.kind === 'date') && takesText) return `"${written}"`;
   const takesWord =
     type.kind === 'choice' || type.kind === 'reference' || (type.kind === 'word' && !type.quoted);

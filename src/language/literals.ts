@@ -24,6 +24,8 @@ export interface Problem {
   readonly note?: string;
   /** What to write instead of the whole atom. */
   readonly instead?: string;
+  /** The part of the atom that is wrong, where it is not all of it: an offset from its start, and a length. */
+  readonly part?: { readonly at: number; readonly length: number };
 }
 
 export type Literal =
@@ -47,7 +49,7 @@ const PATH = /^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$/;
 function problem(
   code: DiagnosticCode,
   message: string,
-  extras: { note?: string; instead?: string } = {},
+  extras: Pick<Problem, 'note' | 'instead' | 'part'> = {},
 ): Problem {
   return { kind: 'problem', code, message, ...extras };
 }
@@ -70,11 +72,11 @@ function textOf(written: string): Literal {
     const at = index + 1;
     if (piece.startsWith('${')) {
       const path = piece.slice(2, -1).trim();
-      if (!piece.endsWith('}') || !PATH.test(path)) return badPath(piece);
+      if (!piece.endsWith('}') || !PATH.test(path)) return badPath(piece, at);
       parts.push({ kind: 'path', text: path, at: at + piece.indexOf(path) });
     } else if (piece.startsWith('\\')) {
       const plain = unescaped(piece);
-      if (plain === undefined) return badEscape(piece);
+      if (plain === undefined) return badEscape(piece, at);
       parts.push({ kind: 'plain', text: plain, at });
     } else {
       parts.push({ kind: 'plain', text: piece, at });
@@ -83,14 +85,16 @@ function textOf(written: string): Literal {
   return { kind: 'text', parts };
 }
 
-function badEscape(piece: string): Problem {
+function badEscape(piece: string, at: number): Problem {
   return problem('KW1013', `expected an escape that exists, got \`${piece}\``, {
+    part: { at, length: piece.length },
     note: 'There are \\" \\\\ \\$ \\n \\t \\r and \\u{…} with the code point in hexadecimal.',
   });
 }
 
-function badPath(piece: string): Problem {
+function badPath(piece: string, at = 0): Problem {
   return problem('KW1008', `expected a name in \`\${…}\`, got \`${piece.slice(0, 40)}\``, {
+    part: { at, length: piece.length },
     note: `Only names stand there, such as \${fanout}; arithmetic does not exist. A plain \${ is written \\\${.`,
   });
 }
@@ -127,7 +131,9 @@ function cidrOf(address: string, prefixLength: number, bits: number): Literal {
   return { kind: 'cidr', address, prefixLength };
 }
 
-function numberOf(text: string): Literal {
+/** The space in `10 m` has been reported where the tokens were joined. */
+function numberOf(written: string): Literal {
+  const text = written.replace(/\s+/, '');
   if (text.length > numberCharactersMax) {
     return problem(
       'KW1011',
@@ -175,6 +181,11 @@ export function literalOf({ form, text }: WrittenAtom): Literal {
     case 'open-text':
       return problem('KW1007', 'expected `"` before the end of the line: a string stays on its line', {
         instead: `${text.trimEnd()}"`,
+      });
+    case 'bare-text':
+      return problem('KW1017', `expected a value, got \`${text.slice(0, 60)}\` without quotes`, {
+        note: 'Paths, digests and images are strings.',
+        instead: `"${text}"`,
       });
     case 'number':
       return numberOf(text);

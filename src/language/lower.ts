@@ -40,7 +40,7 @@ function formOf(text: string): AtomForm {
   if (first === '$') return 'interpolation';
   if (first === '…' || first === '<' || first === '.') return 'hole';
   if (/[0-9+-]/.test(first)) return 'number';
-  return 'uri';
+  return /^[A-Za-z][A-Za-z0-9+.-]*:\/\//.test(text) ? 'uri' : 'bare-text';
 }
 
 /** A last quote that an odd number of backslashes precedes belongs to the text. */

@@ -102,10 +102,12 @@ export class Normalizer {
     return { kind: 'literal', literal: { kind: 'text', parts: [{ kind: 'plain', text, at: 1 }] }, ...origin };
   }
 
-  #refuse({ code, message, note, instead }: Problem, range: SourceRange): Normal {
+  #refuse({ code, message, note, instead, part }: Problem, range: SourceRange): Normal {
     const replacement = instead === undefined ? undefined : { range, text: instead };
     const suggestion = replacement && { title: `write \`${instead}\``, replacement };
-    this.#error(code, message, range, { note, suggestion });
+    const start = range.start.offset + (part?.at ?? 0);
+    const wrong = part === undefined ? range : this.#source.range(start, start + part.length);
+    this.#error(code, message, wrong, { note, suggestion });
     return { kind: 'wrong', range };
   }
 

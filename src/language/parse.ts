@@ -15,6 +15,8 @@ export interface Parsed {
   readonly program: WrittenProgram;
   readonly comments: readonly Comment[];
   readonly diagnostics: readonly Diagnostic[];
+  /** The text is beyond a limit: the program is empty, and the one diagnostic says why. */
+  readonly isRefused: boolean;
 }
 
 export function parse(file: string, text: string): Parsed {
@@ -25,7 +27,7 @@ export function parse(file: string, text: string): Parsed {
       file,
       range: source.range(0, 0),
     });
-    return { source, program: { items: [] }, comments: [], diagnostics: [refusal] };
+    return { source, program: { items: [] }, comments: [], diagnostics: [refusal], isRefused: true };
   }
   const source = new SourceText(file, text);
   const tree = parseText(text);
@@ -34,5 +36,6 @@ export function parse(file: string, text: string): Parsed {
     program: lower(tree.root, source),
     comments: tree.comments,
     diagnostics: syntaxErrors(source, tree),
+    isRefused: tree.repairs.some(({ what }) => what === 'too-deep'),
   };
 }

@@ -238,11 +238,13 @@ export class BodyResolver {
   }
 
   /** The missing attribute with a hole, before the closing brace. */
-  #insertion(body: WrittenBody, row: AttributeRow): Suggestion | undefined {
-    const brace = body.range.end.offset - 1;
-    if (this.#tools.source.text[brace] !== '}') return undefined;
-    const range = this.#tools.source.range(brace, brace);
-    const text = row.type === undefined ? `${row.name} { … }\n` : `${row.name} …\n`;
+  #insertion(body: WrittenBody, row: AttributeRow): Suggestion {
+    const { start, end } = body.range;
+    const isWritten = end.offset > start.offset;
+    const offset = isWritten ? end.offset - 1 : end.offset;
+    const range = this.#tools.source.range(offset, offset);
+    const attribute = row.type === undefined ? `${row.name} { … }` : `${row.name} …`;
+    const text = isWritten ? `${attribute}\n` : ` { ${attribute} … }`;
     return { title: `add \`${row.name}\` with a hole`, replacement: { range, text } };
   }
 }

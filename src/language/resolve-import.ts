@@ -3,7 +3,7 @@
  */
 import { type Diagnostic, diagnostic } from './diagnostic.ts';
 import type { ImportIr } from './ir.ts';
-import { plainText } from './literals.ts';
+import { literalOf, plainText } from './literals.ts';
 import type { ModuleProblem, ModuleResolver } from './module-resolver.ts';
 import type { WrittenAtom, WrittenImport } from './written.ts';
 
@@ -15,6 +15,18 @@ export interface ResolvedImport {
 function isHole(atom: WrittenAtom | undefined): boolean {
   if (atom === undefined) return false;
   return atom.form === 'hole' || (atom.form === 'text' && /…|\.\.\./.test(atom.text));
+}
+
+/** What is wrong with the form of an atom that should be a plain text. */
+export function atomProblem(atom: WrittenAtom, file: string): Diagnostic | undefined {
+  const literal = literalOf(atom);
+  if (literal.kind !== 'problem') return undefined;
+  const { code, message, note, instead } = literal;
+  const suggestion =
+    instead === undefined
+      ? undefined
+      : { title: `write \`${instead}\``, replacement: { range: atom.range, text: instead } };
+  return diagnostic(code, message, { file, range: atom.range }, { note, suggestion });
 }
 
 function place(problem: ModuleProblem, written: WrittenImport, file: string): Diagnostic {
@@ -38,11 +50,15 @@ export function resolveImport(written: WrittenImport, file: string, modules: Mod
   const module = plainText(written.module);
   const digestIsHole = isHole(written.digest);
   const digest = written.digest === undefined || digestIsHole ? undefined : plainText(written.digest);
-  if (module === undefined) {
+  for (const atom of [written.module, written.digest]) {
+    const problem = atom && atomProblem(atom, file);
+    if (problem !== undefined) diagnostics.push(problem);
+  }
+  if (module === undefined && diagnostics.length === 0) {
     const message = `expected the name of a module such as "std/faultdomains", got ${written.module.text.slice(0, 60)}`;
     diagnostics.push(diagnostic('KW2006', message, { file, range: written.module.range }));
   }
-  if (written.digest !== undefined && !digestIsHole && digest === undefined) {
+  if (written.digest !== undefined && !digestIsHole && digest === undefined && diagnostics.length === 0) {
     const message = `expected a digest: "sha256:" and 64 hexadecimal digits, got ${written.digest.text.slice(0, 60)}`;
     diagnostics.push(diagnostic('KW2006', message, { file, range: written.digest.range }));
   }

@@ -15,7 +15,7 @@ import { nearestName } from './nearest-name.ts';
 import { Normalizer } from './normalize.ts';
 import type { Parsed } from './parse.ts';
 import { BodyResolver } from './resolve-body.ts';
-import { resolveImport } from './resolve-import.ts';
+import { atomProblem, resolveImport } from './resolve-import.ts';
 import { BLOCKS } from './schema.ts';
 import type { BlockKind } from './schema-types.ts';
 import type { SourceRange, SourceText } from './source.ts';
@@ -95,6 +95,8 @@ class ProgramResolver {
   }
 
   #text(atom: ItemOf<'apiVersion'>['version']): { version: string; range: SourceRange } {
+    const problem = atomProblem(atom, this.#source.file);
+    if (problem !== undefined) this.diagnostics.push(problem);
     return { version: plainText(atom) ?? atom.text, range: atom.range };
   }
 

@@ -9,7 +9,7 @@ import { CAPABILITIES, DESTRUCTIVE_CAPABILITIES, isCapability } from './capabili
 import type { CheckContext, Rule } from './check-context.ts';
 import { canonicalCidr } from './cidr.ts';
 import { type Diagnostic, diagnostic } from './diagnostic.ts';
-import type { AttributeIr, BlockIr, ProgramIr, WordIr } from './ir.ts';
+import type { AttributeIr, BlockIr, ProgramIr, UriIr, WordIr } from './ir.ts';
 import { NEGOTIATOR_RULES } from './rules-negotiator.ts';
 import { isSpiffePattern, parseSpiffePattern, spiffeIdProblem } from './spiffe-pattern.ts';
 import { addTo, at, didYouMean, listed, writeInstead } from './suggestions.ts';
@@ -170,7 +170,7 @@ const checkGrantPatterns: Rule = (program) =>
       });
     }
     if (isSpiffePattern(grant.name)) return [];
-    const suggestion = writeInstead(grant.nameRange, `"${grant.name.replace(/[^/]+\/([^/]+)$/, '*/$1')}"`);
+    const suggestion = writeInstead(grant.nameRange, `"${severalOf(grant.name)}"`);
     return diagnostic('KW3018', `expected a SPIFFE pattern, got the ID "${shown}" of one machine`, where, {
       note: 'A grant to one machine dies with it. Write `*` for the segments that vary.',
       suggestion,
@@ -181,13 +181,31 @@ const checkPoolPatterns: Rule = (program) =>
   blocksOf(program, 'pool').flatMap(({ body }) => {
     const select = valueIn(body, 'select', 'uri');
     const pattern = select && parseSpiffePattern(select.uri);
-    if (select === undefined || typeof pattern !== 'string') return [];
+    if (select === undefined || pattern === undefined) return [];
+    if (typeof pattern !== 'string') return isSpiffePattern(select.uri) ? [] : selectsOne(program, select);
     return diagnostic(
       'KW3019',
       `expected a SPIFFE pattern, got \`${select.uri.slice(0, 120)}\`: ${pattern}`,
       at(program, select),
     );
   });
+
+function selectsOne(program: ProgramIr, select: UriIr): Diagnostic[] {
+  const shown = select.uri.slice(0, 120);
+  const message = `expected a SPIFFE pattern, got the ID \`${shown}\` of one machine`;
+  return [
+    diagnostic('KW3018', message, at(program, select), {
+      note: 'A pool of one machine is lost with it. Write `*` for the segments that vary.',
+      suggestion: writeInstead(select.range, severalOf(select.uri)),
+    }),
+  ];
+}
+
+/** The same path with its last segment but one open, or its only one. The trust domain is never open. */
+function severalOf(id: string): string {
+  const [scheme, empty, domain, ...path] = id.split('/');
+  return [scheme, empty, domain, ...path.with(Math.max(0, path.length - 2), '*')].join('/');
+}
 
 function grantsOf(program: ProgramIr): readonly AttributeIr[] {
   return blocksOf(program, 'policy').flatMap(({ body }) => bodyOf(body, 'grants')?.attributes ?? []);

@@ -37,7 +37,7 @@ const spiffePattern: ExpectedType = {
   example: 'spiffe://kwam/acme/cl-7/*/*/*/node',
 };
 /** Ports are checked as numbers here; their range and collisions are a rule's. */
-const port = integer('a port number', 0, 2 ** 31 - 1);
+const port = integer('a port number', -(2 ** 31), 2 ** 31 - 1);
 
 const profile = record({
   hardware: {

@@ -82,6 +82,11 @@ const REPAIR_MESSAGES: Readonly<
     'KW1002',
     `expected the rest of ${shown(text)}, got the next declaration or the end`,
   ],
+  'space-in-quantity': (text, { missing }) => [
+    'KW1018',
+    `expected \`${missing}\` in one word, got ${shown(text)} with a space`,
+  ],
+  'no-comma': (text) => ['KW1019', `expected a comma before ${shown(text)}`],
   'closes-nothing': (text) => [
     'KW1004',
     `${shown(text)} closes nothing: remove it, or open what it should close`,
@@ -98,11 +103,20 @@ function ofRepair(source: SourceText, repair: Repair): Diagnostic {
   const range = source.range(repair.startOffset, repair.endOffset);
   const [code, message] = REPAIR_MESSAGES[repair.what](source.slice(range), repair);
   const where = { file: source.file, range };
+  if (repair.what === 'space-in-quantity') {
+    const text = repair.missing ?? '';
+    return diagnostic(code, message, where, {
+      suggestion: { title: `write ${shown(text)}`, replacement: { range, text } },
+    });
+  }
   if (repair.missing !== undefined && repair.insertedOffset !== undefined) {
     const at = source.range(repair.insertedOffset, repair.insertedOffset);
     const title = `add ${shown(repair.missing)} here`;
     return diagnostic(code, message, where, {
-      suggestion: { title, replacement: { range: at, text: ` ${repair.missing}` } },
+      suggestion: {
+        title,
+        replacement: { range: at, text: repair.missing === ',' ? ',' : ` ${repair.missing}` },
+      },
     });
   }
   if (repair.what === 'too-deep' || repair.what === 'incomplete') return diagnostic(code, message, where);

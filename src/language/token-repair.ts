@@ -5,11 +5,13 @@
  * missing, as tokens of no width; and what was repaired, in order.
  * A declaration that ends in the middle, before the next one begins, is left out; a block without its `{` gets one.
  * A list whose items are not separated at the end of a line is not closed there.
+ * Two items of a list without a comma between them get one; a unit after a space joins its number.
  * A block cannot stand inside another one, so `guard NAME {` within a block proves that the block before it was not closed.
  * Does not judge anything else: that is the parser's.
  */
 import type { Lexer, LexerResult } from 'langium';
 import { programNestingMax } from '../limits.ts';
+import { UNITS } from './quantity.ts';
 import { BLOCKS } from './schema.ts';
 
 type Token = LexerResult['tokens'][number];
@@ -20,6 +22,8 @@ export interface Repair {
     | 'not-closed'
     | 'not-opened'
     | 'closes-nothing'
+    | 'space-in-quantity'
+    | 'no-comma'
     | 'comma'
     | 'equals'
     | 'incomplete'
@@ -68,6 +72,8 @@ class Repairer {
     for (let at = 0; at < this.#tokens.length; at++) {
       if (this.#beginsDeclaration(at)) this.#endDeclaration(at);
       else if (this.#leavesList(at)) this.#closeDownTo(this.#open.length - 1);
+      if (this.#joinsNumber(at)) continue;
+      if (this.#lacksComma(at)) this.#addComma(at);
       if (!this.#take(this.#tokens[at]!, at)) return { tokens: [], repairs: this.repairs };
       if (this.#lacksOpener(at)) this.#openBlock(at);
     }
@@ -172,6 +178,80 @@ class Repairer {
     const goesOn = [',', '('].includes(token.image) || CLOSERS.has(token.image);
     if (goesOn || before.image === ',' || before.image === '[') return false;
     return (before.endLine ?? 0) < (token.startLine ?? 0);
+  }
+
+  /** `10 m` at the end of a line or of what is open: a name that nothing follows can only be the unit. */
+  #joinsNumber(at: number): boolean {
+    const [number, unit, next] = [this.#tokens[at - 1], this.#tokens[at]!, this.#tokens[at + 1]];
+    if (number === undefined || number !== this.out.at(-1) || !/^[+-]?[0-9.]+$/.test(number.image))
+      return false;
+    if (!UNITS.has(unit.image) || number.endLine !== unit.startLine) return false;
+    const ends =
+      next === undefined ||
+      next.image === ',' ||
+      CLOSERS.has(next.image) ||
+      next.startLine !== unit.startLine;
+    if (!ends) return false;
+    // The image keeps the length of what is written, because places are computed from it.
+    const written = number.image.padEnd(unit.startOffset - number.startOffset) + unit.image;
+    this.out[this.out.length - 1] = { ...number, image: written, endOffset: endOf(unit) - 1 };
+    this.repairs.push({
+      what: 'space-in-quantity',
+      startOffset: number.startOffset,
+      endOffset: endOf(unit),
+      missing: `${number.image}${unit.image}`,
+    });
+    return true;
+  }
+
+  /** Two items in a row on one line, in a list that the same line closes. */
+  #lacksComma(at: number): boolean {
+    const token = this.#tokens[at]!;
+    const before = this.#tokens[at - 1];
+    if (before === undefined || this.out.at(-1) !== before) return false;
+    if (
+      !['[', '('].includes(this.#open.at(-1)?.image ?? '') ||
+      !this.#isItem(token) ||
+      !this.#endsItem(before)
+    )
+      return false;
+    return before.endLine === token.startLine && this.#closesOnLine(at);
+  }
+
+  #isItem({ image }: Token): boolean {
+    return image === '[' || !(image === ',' || image === '=' || CLOSER.has(image) || CLOSERS.has(image));
+  }
+
+  #endsItem({ image }: Token): boolean {
+    return (
+      image === ']' ||
+      image === ')' ||
+      !(image === ',' || image === '=' || CLOSER.has(image) || image === '}')
+    );
+  }
+
+  #closesOnLine(at: number): boolean {
+    const line = this.#tokens[at]!.startLine;
+    for (let next = at, depth = 0; this.#tokens[next]?.startLine === line; next++) {
+      const { image } = this.#tokens[next]!;
+      if (image === '{' || image === '}') return false;
+      if (CLOSER.has(image)) depth++;
+      else if (CLOSERS.has(image) && --depth < 0) return true;
+    }
+    return false;
+  }
+
+  #addComma(at: number): void {
+    const insertedOffset = endOf(this.#tokens[at - 1]!);
+    this.out.push(this.#virtual(',', insertedOffset));
+    const { startOffset } = this.#tokens[at]!;
+    this.repairs.push({
+      what: 'no-comma',
+      startOffset,
+      endOffset: endOf(this.#tokens[at]!),
+      missing: ',',
+      insertedOffset,
+    });
   }
 
   #closeDownTo(depth: number): void {

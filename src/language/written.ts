@@ -10,7 +10,15 @@ export interface WrittenName {
 }
 
 /** What the token is; its meaning is literals.ts' business. `text` is the source's, quotes and all. */
-export type AtomForm = 'text' | 'open-text' | 'number' | 'uri' | 'interpolation' | 'hole' | 'word';
+export type AtomForm =
+  | 'text'
+  | 'open-text'
+  | 'bare-text'
+  | 'number'
+  | 'uri'
+  | 'interpolation'
+  | 'hole'
+  | 'word';
 
 export interface WrittenAtom {
   readonly kind: 'atom';
