@@ -8,6 +8,7 @@
  * Does not know keys, and keeps no state between calls but which member served last.
  */
 import type { Clock } from '../clock.ts';
+import { KwamError } from '../errors.ts';
 import { controlAttemptMs, controlCallMs, controlRetryMsMax } from '../limits.ts';
 import type { EtcdFailure } from './etcd-errors.ts';
 import { CallFailed, EtcdMember, type EtcdTls, type Stream } from './etcd-member.ts';
@@ -21,6 +22,8 @@ export interface EtcdClientOptions {
   readonly endpoints: readonly string[];
   readonly tls?: EtcdTls;
   readonly clock: Clock;
+  /** All that a call may take, over all members. */
+  readonly callMs?: number;
 }
 
 /** `once`: not again when etcd may have acted on it. */
@@ -29,12 +32,14 @@ export type Repeat = 'once' | 'freely';
 export class EtcdClient {
   readonly #members: readonly EtcdMember[];
   readonly #clock: Clock;
+  readonly #callMs: number;
   readonly #closing = new AbortController();
   #current = 0;
 
-  constructor({ endpoints, tls, clock }: EtcdClientOptions) {
+  constructor({ endpoints, tls, clock, callMs = controlCallMs }: EtcdClientOptions) {
     this.#members = endpoints.map((endpoint) => new EtcdMember(endpoint, tls, clock));
     this.#clock = clock;
+    this.#callMs = callMs;
   }
 
   get closing(): AbortSignal {
@@ -58,7 +63,7 @@ export class EtcdClient {
   }
 
   async #tryMembers<R>(repeat: Repeat, act: (member: EtcdMember, limitMs: number) => Promise<R>): Promise<R> {
-    const untilMs = this.#clock.monotonic() + controlCallMs;
+    const untilMs = this.#clock.monotonic() + this.#callMs;
     let pauseMs = retryMsMin;
     let hope = false;
     for (let tried = 1; ; tried++) {
@@ -68,7 +73,8 @@ export class EtcdClient {
       if ('answer' in outcome) return outcome.answer;
       this.closing.throwIfAborted();
       const { error, mayHaveActed, passing } = outcome.failure;
-      if (!passing || (mayHaveActed && repeat === 'once')) throw error;
+      if (!passing) throw error;
+      if (mayHaveActed && repeat === 'once') throw unknownFate(error);
       hope ||= error.retryable;
       if (this.#clock.monotonic() + pauseMs >= untilMs) throw error;
       if (tried % this.#members.length !== 0) continue;
@@ -100,4 +106,13 @@ export class EtcdClient {
       return { failure };
     }
   }
+}
+
+function unknownFate(error: KwamError): KwamError {
+  const message = `${error.message}; etcd may have done what was asked all the same: look before you repeat it`;
+  return new KwamError(error.code, message, {
+    cause: error,
+    context: error.context,
+    retryable: error.retryable,
+  });
 }

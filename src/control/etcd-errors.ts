@@ -51,6 +51,8 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   },
 };
 
+const STRANGE: Meaning = { code: 'PROTOCOL', remedy: 'is it an etcd, version 3.4 or later?' };
+
 const BY_STATUS: Partial<Record<status, Meaning>> = {
   [status.UNAUTHENTICATED]: {
     code: 'UNAUTHENTICATED',
@@ -62,10 +64,10 @@ const BY_STATUS: Partial<Record<status, Meaning>> = {
     remedy:
       'etcd says that its members differ: stop using it, keep the members as evidence and restore a snapshot of etcd',
   },
-  [status.UNIMPLEMENTED]: { code: 'PROTOCOL', remedy: 'is it an etcd, version 3.4 or later?' },
-  [status.INVALID_ARGUMENT]: { code: 'PROTOCOL', remedy: 'is it an etcd, version 3.4 or later?' },
-  [status.FAILED_PRECONDITION]: { code: 'PROTOCOL', remedy: 'is it an etcd, version 3.4 or later?' },
-  [status.OUT_OF_RANGE]: { code: 'PROTOCOL', remedy: 'is it an etcd, version 3.4 or later?' },
+  [status.UNIMPLEMENTED]: STRANGE,
+  [status.INVALID_ARGUMENT]: STRANGE,
+  [status.FAILED_PRECONDITION]: STRANGE,
+  [status.OUT_OF_RANGE]: STRANGE,
 };
 
 /** grpc-js says so of calls that never got a connection. */
@@ -111,10 +113,21 @@ function reasonOf(details: string): string {
   return /SSL routines:[^:]*:([^:]+):/.exec(last)?.[1] ?? last;
 }
 
+/** One side speaks TLS and the other does not; grpc-js's words for it do not say so. */
+const MISMATCHES: readonly (readonly [RegExp, string])[] = [
+  [/^Failed to connect$/, 'if it speaks TLS, write etcds:// instead of etcd://'],
+  [/before secure TLS connection/, 'if it speaks no TLS, write etcd:// instead of etcds://'],
+];
+
+function remedyOf(reason: string): string {
+  const mismatch = MISMATCHES.find(([words]) => words.test(reason))?.[1];
+  return mismatch ?? 'see that etcd runs there and that its members have a leader';
+}
+
 export function away(endpoint: string, reason: string, cause?: unknown): KwamError {
   return new KwamError(
     'UNAVAILABLE',
-    `expected an answer of etcd at ${endpoint}, got "${reason}"; see that etcd runs there and that its members have a leader`,
+    `expected an answer of etcd at ${endpoint}, got "${reason}"; ${remedyOf(reason)}`,
     { cause, retryable: true, context: { endpoint } },
   );
 }

@@ -36,6 +36,8 @@ import { checkKey, checkLease, checkTransaction, keyBytes, leaseGone } from './r
 
 export interface EtcdControlStoreOptions extends EtcdPlace {
   readonly clock: Clock;
+  /** After so long without an answer a call ends with UNAVAILABLE. */
+  readonly callMs?: number;
 }
 
 /** One moment of a range. */
