@@ -8,7 +8,7 @@ const LAYERS = [
   ['hashing', 'chunking', 'dedup', 'erasure', 'placement', 'manifest', 'guard'],
   ['language'],
   ['http-get'],
-  ['workers', 'store', 'control', 'identity', 'transport', 'images'],
+  ['workers', 'store', 'control', 'identity', 'transport', 'images', 'secrets'],
   ['cluster', 'health'],
   ['replication'],
   ['repair', 'workload', 'rollout'],

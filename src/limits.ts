@@ -189,6 +189,13 @@ export const imageTokenBytesMax = 64 * KIB;
 /** One request to a registry, first packet to last byte. */
 export const registryTimeoutMs = 30_000;
 
+/** A secret: a key or a chain in PEM is some KiB; Vault stores at most 1 MiB. */
+export const secretBytesMax = 1 * MIB;
+/** One request to Vault, and how often one that failed by the server's fault is made: 0.2 s + 0.4 s of pauses outlast a change of leader's first errors. */
+export const vaultTimeoutMs = 10_000;
+export const secretTriesMax = 3;
+export const secretTryPauseMs = 200;
+
 assert(chunkBytesMinDefault < chunkBytesTargetDefault, 'min below target');
 assert(chunkBytesTargetDefault < chunkBytesMaxDefault, 'target below max');
 assert(chunkBytesMaxHighest <= recordBytesMax, 'a chunk fits a record');

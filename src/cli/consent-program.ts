@@ -3,7 +3,6 @@
  * In: a program without errors or holes, the name of a deploy. Out: the use that a token must cover, and the policy with its public keys,
  * whose paths are relative to the program. Needs no inventory: people agree to what the program means.
  */
-import { dirname, resolve } from 'node:path';
 import { KwamError } from '../errors.ts';
 import { blocksOf } from '../language/access.ts';
 import { compile } from '../language/compile.ts';
@@ -11,13 +10,13 @@ import type { BlockIr, ProgramIr } from '../language/ir.ts';
 import { clientPlan, deployPlan, policyPlan, serverPlan } from '../language/plan-blocks.ts';
 import { programDigest } from '../language/program-digest.ts';
 import type { BlockKind } from '../language/schema-types.ts';
-import type { KeyReference, PolicyPlan } from '../plan.ts';
+import type { PolicyPlan } from '../plan.ts';
 import { type ConsentPolicy, compileConsentPolicy } from '../rollout/consent-policy.ts';
 import type { ConsentUse } from '../rollout/consent-verify.ts';
 import { digestOf } from './domain-digest.ts';
+import { keyText } from './key-text.ts';
 import { modulesOf } from './module-loading.ts';
 import { programText } from './program-file.ts';
-import { textOf } from './read-text.ts';
 import type { Shell } from './shell.ts';
 
 export interface AskedDeploy {
@@ -72,15 +71,7 @@ function named(program: ProgramIr, kind: BlockKind, name: string): BlockIr {
   );
 }
 
-/** The policy with the public keys that it names, from the files beside the program. */
-export function policyWithKeys(file: string, policy: PolicyPlan): Promise<ConsentPolicy> {
-  return compileConsentPolicy(policy, (reference) => keyText(file, reference));
-}
-
-function keyText(file: string, reference: KeyReference): string {
-  if ('pem' in reference) return textOf(resolve(dirname(file), reference.pem), 'a trusted public key');
-  throw new KwamError(
-    'ENVIRONMENT',
-    `expected the public keys of ${file} in files, got one behind secret://; a public key is no secret: write its path`,
-  );
+/** The policy with the public keys that it names, from the files beside the program or from where secrets are kept. */
+export function policyWithKeys(shell: Shell, file: string, policy: PolicyPlan): Promise<ConsentPolicy> {
+  return compileConsentPolicy(policy, (reference) => keyText(shell, file, reference, 'a trusted public key'));
 }

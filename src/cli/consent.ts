@@ -194,7 +194,7 @@ Examples:
     const { use, policy } = await askedDeploy(shell, program, opened.token.deploy, from ?? []);
     const { capabilities } = opened.token;
     const asked = { ...use, capabilities, rollout: opened.token.deploy };
-    return judge(opened, asked, await policyWithKeys(program, policy), Date.now());
+    return judge(opened, asked, await policyWithKeys(shell, program, policy), Date.now());
   }
 }
 

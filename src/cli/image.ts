@@ -2,16 +2,17 @@
  * image verify: whether an image was released by keys that are named here. Reads a registry or an OCI layout; needs nobody else.
  * Exit code 5 when the keys did not sign it, 4 when bytes are not what their digest says, 1 when there is no such image.
  */
-import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { KwamError } from '../errors.ts';
 import type { ImageSource } from '../images/image-source.ts';
 import { OciLayout } from '../images/oci-layout.ts';
 import { type ImageReference, parseImageReference, showDigest, showReference } from '../images/reference.ts';
-import { Registry } from '../images/registry.ts';
+import { Registry, type RegistryCredentials } from '../images/registry.ts';
 import { type AcceptedKey, acceptedKey } from '../images/signing-key.ts';
 import { type VerifiedImage, verifyImage } from '../images/verify-image.ts';
+import { secretText } from './key-text.ts';
+import { textOf } from './read-text.ts';
 import type { Shell } from './shell.ts';
 import { printJson, printLine } from './terminal.ts';
 
@@ -20,6 +21,8 @@ interface VerifyOptions {
   readonly threshold: number;
   readonly layout?: string;
   readonly ca?: string;
+  readonly username?: string;
+  readonly password?: string;
   readonly json?: boolean;
 }
 
@@ -38,6 +41,8 @@ Examples:
     .option('--threshold <count>', 'distinct keys that must have signed', wholeNumber, 1)
     .option('--layout <directory>', 'read this OCI layout instead of the registry')
     .option('--ca <pem>', 'authorities of the registry (default: those of the system)')
+    .option('--username <name>', 'who we are to the registry; needs --password')
+    .option('--password <secret>', 'secret://… with the password or token (see kwam-dp serve --help)')
     .option('--json', 'print one JSON document (kwam.image-verify/v1)')
     .addHelpText(
       'after',
@@ -49,7 +54,8 @@ registry on loopback is asked by http (by https with --ca), any other one by htt
 Examples:
   kwam-dp image verify registry.example/kwam/seed@sha256:… --key release.pem
   kwam-dp image verify registry.example/kwam/seed@sha256:… --key a.pem b.pem --threshold 2
-  kwam-dp image verify registry.example/kwam/seed@sha256:… --key a.pem --layout ./seed.oci`,
+  kwam-dp image verify registry.example/kwam/seed@sha256:… --key a.pem --layout ./seed.oci
+  kwam-dp image verify … --key a.pem --username ci --password secret://env/REGISTRY_TOKEN`,
     )
     .action((reference: string, options: VerifyOptions) => verify(shell, reference, options));
 }
@@ -62,7 +68,7 @@ function wholeNumber(text: string): number {
 async function verify(shell: Shell, text: string, options: VerifyOptions): Promise<void> {
   const reference = parseImageReference(text);
   const keys = await Promise.all(options.key.map(readKey));
-  const source = sourceOf(reference, options);
+  const source = sourceOf(shell, reference, options);
   const { threshold } = options;
   const verified = await verifyImage(source, reference.digest, { keys, threshold });
   if (options.json) printJson(shell.output, 'kwam.image-verify/v1', report(reference, source, verified));
@@ -70,25 +76,29 @@ async function verify(shell: Shell, text: string, options: VerifyOptions): Promi
 }
 
 function readKey(path: string): Promise<AcceptedKey> {
-  return acceptedKey(basename(path), readText(path, 'a public key in PEM'));
+  return acceptedKey(basename(path), textOf(path, 'a public key in PEM'));
 }
 
-function readText(path: string, what: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (cause) {
-    const errno = (cause as NodeJS.ErrnoException).code ?? 'unknown';
-    throw new KwamError('USAGE', `expected ${what} in ${path}, got ${errno}; name a file that can be read`, {
-      cause,
-      context: { path, errno },
-    });
-  }
-}
-
-function sourceOf(reference: ImageReference, { layout, ca }: VerifyOptions): ImageSource {
+function sourceOf(shell: Shell, reference: ImageReference, options: VerifyOptions): ImageSource {
+  const { layout, ca } = options;
   if (layout !== undefined) return new OciLayout(layout);
-  if (ca === undefined) return new Registry(reference);
-  return new Registry(reference, { authorities: readText(ca, 'authorities in PEM') });
+  const credentials = credentialsOf(shell, options);
+  return new Registry(reference, {
+    ...(ca === undefined ? {} : { authorities: textOf(ca, 'authorities in PEM') }),
+    ...(credentials === undefined ? {} : { credentials }),
+  });
+}
+
+/** A password on the command line would stand in everybody's list of processes. */
+function credentialsOf(shell: Shell, { username, password }: VerifyOptions): RegistryCredentials | undefined {
+  if (username === undefined && password === undefined) return undefined;
+  if (username !== undefined && password?.startsWith('secret://'))
+    return { username, password: () => secretText(shell, password) };
+  throw new KwamError(
+    'USAGE',
+    'expected --username NAME together with --password secret://…, got one of them alone or a plain password; for example ' +
+      '--username ci --password secret://env/REGISTRY_PASSWORD',
+  );
 }
 
 function report(reference: ImageReference, source: ImageSource, { image, accepted, refused }: VerifiedImage) {

@@ -3,6 +3,7 @@
  * The first Ctrl-C aborts `signal`, so that a command can clean up; the second one ends the process as usual.
  */
 import { KwamError } from '../errors.ts';
+import { redacted } from '../secrets/redaction.ts';
 import type { Output } from './terminal.ts';
 
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -49,6 +50,6 @@ export class Shell {
 
   /** Lines for people: progress, notes, warnings. */
   note(line: string): void {
-    this.output.stderr.write(`${line}\n`);
+    this.output.stderr.write(`${redacted(line)}\n`);
   }
 }

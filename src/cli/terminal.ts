@@ -3,6 +3,7 @@
  * Progress (bytes, rate, time left) is drawn on a terminal only; a pipe gets none. `--json` prints one document.
  */
 import { KwamError } from '../errors.ts';
+import { redacted } from '../secrets/redaction.ts';
 import { showBytes, showSeconds } from './quantity.ts';
 
 export interface Output {
@@ -44,13 +45,12 @@ export function printTable(output: Output, rows: readonly (readonly (string | nu
 
 export function printError(output: Output, error: unknown): void {
   if (error instanceof KwamError) {
-    output.stderr.write(`kwam-dp: ${error.message}\n`);
+    output.stderr.write(`kwam-dp: ${redacted(error.message)}\n`);
     return;
   }
   // Not one of ours: a bug. The stack is what whoever reports it should send.
-  output.stderr.write(
-    `kwam-dp: internal error, please report it\n${(error as Error).stack ?? String(error)}\n`,
-  );
+  const stack = (error as Error).stack ?? String(error);
+  output.stderr.write(`kwam-dp: internal error, please report it\n${redacted(stack)}\n`);
 }
 
 export interface Progress {

@@ -155,4 +155,24 @@ describe('consent', () => {
       stderr: expect.stringContaining('expired at 2026-01-01T01:00:00.000Z'),
     });
   });
+
+  it('finds trusted keys where secrets are kept', async () => {
+    const program = file('secret.kwam');
+    const text = fs.readFileSync(EXAMPLE, 'utf8');
+    fs.writeFileSync(
+      program,
+      text.replace('"keys/acme-ops.pem"', `secret://file${file('keys/acme-ops.pem')}`),
+    );
+    await request('t-secret.json');
+    await sign('t-secret.json', 'acme-prod');
+    await sign('t-secret.json', 'acme-ops');
+    const { judged } = await show('t-secret.json', program);
+    expect(judged.approvals.counted).toHaveLength(2);
+    fs.writeFileSync(program, text.replace('"keys/acme-ops.pem"', 'secret://env/KWAM_TEST_NOTHING'));
+    const ended = await mainHere(['consent', 'show', file('t-secret.json'), '--program', program]);
+    expect([ended.code, ended.stderr]).toEqual([
+      3,
+      expect.stringContaining('secret://env/KWAM_TEST_NOTHING: expected the environment variable'),
+    ]);
+  });
 });

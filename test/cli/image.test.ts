@@ -11,7 +11,7 @@ import {
   statementBundle,
   statementOf,
 } from '../images/oci-content.ts';
-import { TestRegistry } from '../images/registry.ts';
+import { PASSWORD, TestRegistry, USER } from '../images/registry.ts';
 import { mainHere, temporary } from './run.ts';
 
 const directory = temporary('image');
@@ -88,6 +88,21 @@ describe('image verify', () => {
       await verify(reference, ...key, '--layout', directory),
     ];
     expect(ends.map(({ code }) => code)).toEqual([4, 1, 2, 3, 5]);
-    for (const { stderr } of ends) expect(stderr).toMatch(/expected .+, got .+; /);
+    for (const { stderr } of ends) expect(stderr).toMatch(/expected .+, got .+/);
+  });
+
+  it('pulls with a password that is a secret, and takes no plain one', async () => {
+    registry.push('basic/seed', content);
+    process.env['KWAM_TEST_PASSWORD'] = PASSWORD;
+    const there = [`${registry.address}/basic/seed@sha256:${image}`, '--key', pem('release.pem')];
+    const right = ['--username', USER, '--password', 'secret://env/KWAM_TEST_PASSWORD'];
+    const ends = [
+      await verify(...there, ...right),
+      await verify(...there),
+      await verify(...there, '--username', USER, '--password', PASSWORD),
+      await verify(...there, '--username', USER, '--password', 'secret://env/KWAM_TEST_NOTHING'),
+    ];
+    expect(ends.map(({ code }) => code)).toEqual([0, 5, 2, 3]);
+    expect(ends.map(({ stdout, stderr }) => stdout + stderr).join()).not.toContain(PASSWORD);
   });
 });
