@@ -64,6 +64,11 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'refuse a program whose promises do not follow',
     load: () => import('./check.ts'),
   },
+  plan: {
+    group: LANGUAGE,
+    summary: 'show what a program would place and run, and what that changes',
+    load: () => import('./plan.ts'),
+  },
   explain: { group: LANGUAGE, summary: 'say why a diagnostic is given', load: () => import('./explain.ts') },
   fmt: { group: LANGUAGE, summary: 'put programs into the one style', load: () => import('./fmt.ts') },
   module: {

@@ -31,6 +31,7 @@ const COMMANDS = [
   'module freeze',
   'module sign',
   'module verify',
+  'plan',
   'put',
   'repair',
   'rm',

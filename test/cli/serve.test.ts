@@ -10,6 +10,7 @@ import { begin, type Ended, run, runHere, temporary } from './run.ts';
 
 const ROOT = temporary('serve');
 const PLAN = join(ROOT, 'plan.json');
+const EXAMPLE = fs.readFileSync(join(import.meta.dirname, '../../examples/h100.kwam'), 'utf8');
 
 const serve = (...args: string[]): string[] => ['serve', PLAN, '--dir', ROOT, '--memory', '256mib', ...args];
 const issue = (name: string, ...more: string[]) =>
@@ -108,6 +109,61 @@ describe('dev up', () => {
 });
 
 describe('serve', () => {
+  const PROGRAM = join(ROOT, 'small.kwam');
+  const INVENTORY = join(ROOT, 'inventory.json');
+
+  function writeProgram(text: string): void {
+    const [imported] = /^import "std\/faultdomains".*$/m.exec(EXAMPLE)!;
+    fs.writeFileSync(PROGRAM, `apiVersion "kwam.dev/v0.2"\n${imported}\nuse fd.h100\n${text}\n`);
+  }
+
+  function writeInventory(): void {
+    const node = (name: string) => ({
+      name,
+      spiffe: `spiffe://kwam/${name}`,
+      address: '127.0.0.1:0',
+      labels: { az: name, spine: name, pdu: name, rack: name },
+    });
+    const pools = { small: { nodes: [node('n0001'), node('n0002')] } };
+    fs.writeFileSync(INVENTORY, JSON.stringify({ schema: 'kwam.inventory/v1', pools }));
+  }
+
+  it('runs a node from a program and an inventory, and from the plan of both', async () => {
+    writeInventory();
+    writeProgram('replicate data { factor 2 anti_affinity [az] }');
+    const planned = await runHere(['plan', PROGRAM, '--inventory', INVENTORY, '--dir', ROOT, '--json']);
+    const document = join(ROOT, 'document.json');
+    fs.writeFileSync(document, planned.stdout);
+    for (const source of [[PROGRAM, '--inventory', INVENTORY], [document]]) {
+      const ready = join(ROOT, 'run/program.json');
+      const args = ['--dir', ROOT, '--node', 'n0001', '--memory', '256mib', '--ready-file', ready];
+      const node = begin(['serve', ...source, ...args]);
+      while (!fs.existsSync(ready)) {
+        await Promise.race([sleep(20), node.ended.then(({ stderr }) => Promise.reject(new Error(stderr)))]);
+      }
+      node.child.kill('SIGTERM');
+      expect((await node.ended).code).toBe(0);
+    }
+  });
+
+  it('refuses a program with errors, one without nodes, and a plan that was changed', async () => {
+    writeInventory();
+    writeProgram('replicate data { factor 3 anti_affinity [az] }');
+    const args = ['--dir', ROOT, '--node', 'n0001', '--memory', '256mib'];
+    const refused = await run(['serve', PROGRAM, '--inventory', INVENTORY, ...args]);
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('error KW4003: ')]);
+    expect(refused.stderr).toContain('factor 3 anti_affinity [az]');
+    const alone = await run(['serve', PROGRAM, ...args]);
+    expect([alone.code, complaints(alone)]).toEqual([
+      2,
+      [expect.stringContaining('expected --inventory FILE')],
+    ]);
+    const document = join(ROOT, 'document.json');
+    fs.writeFileSync(document, fs.readFileSync(document, 'utf8').replace('"factor":2', '"factor":1'));
+    const edited = await run(['serve', document, ...args]);
+    expect([edited.code, complaints(edited)]).toEqual([2, [expect.stringContaining('it was changed')]]);
+  });
+
   it('runs under its heap bound, refuses a second one, and ends cleanly at SIGTERM', async () => {
     const ready = join(ROOT, 'run/n0001.json');
     const node = begin(serve('--node', 'n0001', '--ready-file', ready));
