@@ -11,7 +11,7 @@ import { type Diagnostic, hasErrors, sortDiagnostics } from './diagnostic.ts';
 import { holeDiagnostics } from './holes.ts';
 import type { ProgramIr } from './ir.ts';
 import type { ModuleResolver } from './module-resolver.ts';
-import { parse } from './parse.ts';
+import { type Parsed, parse } from './parse.ts';
 import { resolve } from './resolve.ts';
 import type { SourceText } from './source.ts';
 
@@ -28,6 +28,8 @@ export interface CompileOptions extends ResolveOptions {
 /** What a text says by itself, before anyone has judged it. */
 export interface ResolvedText {
   readonly source: SourceText;
+  /** As it is written, for editors: words, comments and what has no meaning yet. */
+  readonly parsed: Parsed;
   readonly program: ProgramIr;
   readonly diagnostics: readonly Diagnostic[];
   /** Nothing of the text was read, so nothing more can be said of it. */
@@ -50,12 +52,12 @@ export function resolveText(file: string, text: string, options: ResolveOptions)
     ...holeDiagnostics(program, options.allowHoles ?? false),
     ...checkModule(parsed.program, program),
   ];
-  return { source, program, diagnostics: all, isRefused };
+  return { source, parsed, program, diagnostics: all, isRefused };
 }
 
 export function compile(file: string, text: string, options: CompileOptions): Compiled {
-  const { source, program, diagnostics, isRefused } = resolveText(file, text, options);
-  const found = isRefused ? [] : check(program, options.context);
-  const all = sortDiagnostics([...diagnostics, ...found]);
-  return { source, program, diagnostics: all, isRefused, ok: !hasErrors(all) };
+  const resolved = resolveText(file, text, options);
+  const found = resolved.isRefused ? [] : check(resolved.program, options.context);
+  const all = sortDiagnostics([...resolved.diagnostics, ...found]);
+  return { ...resolved, diagnostics: all, ok: !hasErrors(all) };
 }

@@ -11,38 +11,68 @@ function joined(parts: readonly string[]): string {
 
 const article = (noun: string): string => (/^[aeiou]/.test(noun) ? `an ${noun}` : `a ${noun}`);
 
+/** One value of a type, as it is written; undefined where none can be made up: names, words, digests. */
+export function exampleOf(type: ExpectedType): string | undefined {
+  switch (type.kind) {
+    case 'text':
+    case 'uri':
+    case 'word':
+      return type.example;
+    case 'quantity':
+      return DIMENSION_WORDS[type.dimension].example;
+    case 'number':
+      return String(type.min);
+    case 'boolean':
+      return 'true';
+    case 'secret':
+      return 'secret://vault/kwam/mtls-ca';
+    case 'scope':
+      return 'fleet.h100_pool';
+    case 'cidr':
+      return '10.40.0.0/16';
+    case 'host':
+      return 'seed.internal:7400';
+    case 'erasure':
+      return 'rs(6, 3)';
+    case 'date':
+      return '"2026-05-01"';
+    default:
+      return undefined;
+  }
+}
+
 /** "a duration such as 10m" */
 export function describeType(type: ExpectedType): string {
   switch (type.kind) {
     case 'text':
     case 'uri':
-      return `${type.noun} such as ${type.example}`;
+      return `${type.noun} such as ${exampleOf(type)}`;
     case 'number':
       return type.noun;
     case 'boolean':
       return '`true` or `false`';
     case 'quantity':
-      return `${DIMENSION_WORDS[type.dimension].noun} such as ${DIMENSION_WORDS[type.dimension].example}`;
+      return `${DIMENSION_WORDS[type.dimension].noun} such as ${exampleOf(type)}`;
     case 'choice':
       return joined(type.words.map((word) => `\`${word}\``));
     case 'word':
-      return `${article(type.vocabulary)} such as ${type.example}`;
+      return `${article(type.vocabulary)} such as ${exampleOf(type)}`;
     case 'reference':
       return `the name of ${article(type.to)}`;
     case 'secret':
-      return 'a secret such as secret://vault/kwam/mtls-ca';
+      return `a secret such as ${exampleOf(type)}`;
     case 'scope':
-      return 'a resource pattern such as fleet.h100_pool';
+      return `a resource pattern such as ${exampleOf(type)}`;
     case 'cidr':
-      return 'a network such as 10.40.0.0/16';
+      return `a network such as ${exampleOf(type)}`;
     case 'host':
-      return 'a host or host:port such as seed.internal:7400';
+      return `a host or host:port such as ${exampleOf(type)}`;
     case 'digest':
       return 'a digest: "sha256:" and 64 hexadecimal digits';
     case 'erasure':
-      return 'an erasure code such as rs(6, 3)';
+      return `an erasure code such as ${exampleOf(type)}`;
     case 'date':
-      return 'a date such as "2026-05-01"';
+      return `a date such as ${exampleOf(type)}`;
     case 'list':
       return `a list, each item ${describeType(type.of)}`;
     case 'either':

@@ -159,7 +159,7 @@ export class Fitter {
           : '';
     const declaration = this.#names.find(name);
     if (declaration?.kind === 'block' && declaration.item.blockKind.text === type.to) {
-      if (value.kind === 'literal') this.#names.use(range, declaration);
+      if (value.kind === 'literal') this.#names.use(value.range, declaration);
       return { kind: 'reference', to: type.to, name, declared: true, range };
     }
     if (declaration?.kind === 'let') return this.#fitReferenceThroughLet(name, type, range);

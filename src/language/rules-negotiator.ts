@@ -9,8 +9,8 @@ import { diagnostic } from './diagnostic.ts';
 import type { BodyIr, ProgramIr } from './ir.ts';
 import { addTo, at, writeInstead } from './suggestions.ts';
 
-const NEGOTIATOR_TASK = 'next-hop-path';
-const NEGOTIATOR_FALLBACK = 'deterministic';
+export const NEGOTIATOR_TASK = 'next-hop-path';
+export const NEGOTIATOR_FALLBACK = 'deterministic';
 
 const checkNegotiatorTask: Rule = (program) =>
   negotiatorsOf(program).flatMap(({ body }) => {

@@ -71,7 +71,7 @@ const checkHooks: Rule = (program, { tables }) => {
     );
 };
 
-function signalsOf({ hardware }: StandardTables): ReadonlySet<string> {
+export function signalsOf({ hardware }: StandardTables): ReadonlySet<string> {
   return new Set([...hardware.values()].flatMap((each) => [...each.signals.keys()]).sort());
 }
 
@@ -80,7 +80,7 @@ function hookOf(signal: string): string {
   return signal.split('.', 1)[0]!;
 }
 
-function hooksOf(tables: StandardTables): ReadonlySet<string> {
+export function hooksOf(tables: StandardTables): ReadonlySet<string> {
   return new Set([...signalsOf(tables)].map(hookOf));
 }
 

@@ -82,6 +82,8 @@ export interface AttributeRow {
   readonly doc: string;
   /** What holds when the attribute is not written, in words. */
   readonly default?: string;
+  /** A value for a new program, where the type's own example would not do. */
+  readonly example?: string;
 }
 
 /** Fixed attributes, or a map whose keys the author chooses. */
@@ -91,6 +93,8 @@ export type BodyRow =
       readonly kind: 'map';
       readonly key: 'word' | 'text' | 'either';
       readonly keyNoun: string;
+      /** Keys that can be offered: the words of a vocabulary, and those beside them. */
+      readonly known?: { readonly vocabulary: Vocabulary; readonly beside: readonly string[] };
       readonly entry: AttributeRow;
     };
 

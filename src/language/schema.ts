@@ -146,9 +146,9 @@ const server = record({
     required,
     doc: 'The listening ports, each behind mTLS.',
     body: record({
-      control: { required, type: port, doc: 'Calls between nodes.' },
-      data: { required, type: port, doc: 'Packs.' },
-      metrics: { required, type: port, doc: 'Metrics, health and readiness.' },
+      control: { required, type: port, example: '7400', doc: 'Calls between nodes.' },
+      data: { required, type: port, example: '7401', doc: 'Packs.' },
+      metrics: { required, type: port, example: '7402', doc: 'Metrics, health and readiness.' },
     }),
   },
   seeds: { required, type: list(host), doc: 'Where a new node finds the cluster.' },
@@ -179,7 +179,11 @@ const negotiator = record({
     type: text('the name of a schema', '"kwam.ranking/v1"'),
     doc: 'The form that an answer must have; anything else is discarded.',
   },
-  max_tokens: { type: integer('a number of tokens', 1, 1_000_000), doc: 'The longest answer.' },
+  max_tokens: {
+    type: integer('a number of tokens', 1, 1_000_000),
+    example: '256',
+    doc: 'The longest answer.',
+  },
   timeout: { type: duration, doc: 'After this the fallback decides.' },
 });
 
@@ -217,7 +221,12 @@ const client = record({
 });
 
 const replicate = record({
-  factor: { required, type: integer('a number of copies', 1, 16), doc: 'Full copies of each pack, 1 to 16.' },
+  factor: {
+    required,
+    type: integer('a number of copies', 1, 16),
+    example: '3',
+    doc: 'Full copies of each pack, 1 to 16.',
+  },
   anti_affinity: {
     required,
     type: list(word('domain', 'rack'), 0),
@@ -257,6 +266,7 @@ const mtbf: AttributeRow = {
   name: 'mtbf',
   required: false,
   type: duration,
+  example: '5y',
   doc: 'The mean time between permanent losses, and who vouches for it.',
   body: record({
     source: {
@@ -294,7 +304,13 @@ const guard = record({
   mtbf: {
     required,
     doc: 'Audited loss rates: one row for `node` and one for every domain of the anti-affinity.',
-    body: { kind: 'map', key: 'word', keyNoun: '`node` or a fault domain', entry: mtbf },
+    body: {
+      kind: 'map',
+      key: 'word',
+      keyNoun: '`node` or a fault domain',
+      known: { vocabulary: 'domain', beside: ['node'] },
+      entry: mtbf,
+    },
   },
   error_budget: {
     doc: 'How much may go wrong before rollouts stop.',
@@ -347,6 +363,7 @@ const deploy = record({
   waves: {
     required,
     type: list(quantity('ratio', { max: 1 })),
+    example: '[1percent, 5percent, 25percent, 50percent, 100percent]',
     doc: 'The share of the pool that runs the new code after each wave.',
   },
   bake: { required, type: duration, doc: 'How long a wave must stay healthy before the next one.' },

@@ -54,6 +54,14 @@ export class SourceText {
     return { offset: inside, line: low + 1, column: inside - this.#lineStarts[low]! + 1 };
   }
 
+  /** The other way round: a place beyond its line is the line's end, before the mark that ends it. */
+  offset(line: number, column: number): number {
+    if (line < 1) return 0;
+    const start = this.#lineStarts[line - 1];
+    if (start === undefined) return this.text.length;
+    return start + Math.min(Math.max(column - 1, 0), this.line(line).length);
+  }
+
   range(startOffset: number, endOffset: number): SourceRange {
     return { start: this.point(startOffset), end: this.point(Math.max(startOffset, endOffset)) };
   }
