@@ -7,6 +7,7 @@ const LAYERS = [
   ['wasm'],
   ['hashing', 'chunking', 'dedup', 'erasure', 'placement', 'manifest', 'guard'],
   ['language'],
+  ['editor'],
   ['http-get'],
   ['workers', 'store', 'control', 'identity', 'transport', 'images', 'secrets'],
   ['cluster', 'health'],
