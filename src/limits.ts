@@ -150,6 +150,15 @@ export const interpolatedCharactersMax = 64 * KIB;
 /** Syntax errors reported of one program; a reader fixes the first ones, and each costs the parser a search for its recovery. */
 export const syntaxErrorsMax = 100;
 
+/**
+ * One message to the language server; a longer one is read past. A program takes at most 6 bytes a character in JSON, so this leaves
+ * room for texts that the parser then refuses in words.
+ */
+export const editorMessageBytesMax = 64 * MIB;
+export const editorHeaderBytesMax = 4 * KIB;
+/** How long the server waits for the next keystroke before it sends diagnostics: longer than a compile, shorter than a pause. */
+export const diagnosticsDelayMs = 60;
+
 /** A SPIFFE or resource pattern; as long as the longest SPIFFE ID. */
 export const globCharactersMax = 2048;
 /** Pairs of states that a comparison of patterns looks at before it says "not shown". Usual patterns need fewer than a hundred. */

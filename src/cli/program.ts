@@ -76,6 +76,11 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'digest, sign, verify and pin the modules that programs import',
     load: () => import('./module.ts'),
   },
+  lsp: {
+    group: LANGUAGE,
+    summary: 'serve editors: diagnostics, completion, rename, quick fixes',
+    load: () => import('./lsp.ts'),
+  },
   put: { group: OBJECTS, summary: 'store a file or a tree under a name', load: () => import('./put.ts') },
   get: { group: OBJECTS, summary: 'restore an object to a path', load: () => import('./get.ts') },
   ls: { group: OBJECTS, summary: 'list the objects', load: () => import('./ls.ts') },

@@ -139,6 +139,7 @@ class Painter {
     switch (atom.form) {
       case 'text':
       case 'open-text':
+      case 'bare-text':
         return this.#string(start, end);
       case 'uri':
         return token(start, end, 'string');

@@ -26,6 +26,7 @@ const COMMANDS = [
   'image',
   'image verify',
   'ls',
+  'lsp',
   'module',
   'module digest',
   'module freeze',
