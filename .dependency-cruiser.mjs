@@ -8,6 +8,7 @@ const LAYERS = [
   ['hashing', 'chunking', 'dedup', 'erasure', 'placement', 'manifest', 'guard'],
   ['language'],
   ['editor'],
+  ['slo'],
   ['http-get'],
   ['workers', 'store', 'control', 'identity', 'transport', 'images', 'secrets'],
   ['cluster', 'health'],

@@ -64,8 +64,11 @@ export function framesOf(shell: Shell, { source }: ReadProgram, diagnostics: rea
 
 /** @throws KwamError PROGRAM_REFUSED  after the errors have been printed */
 export function requirePlan(shell: Shell, read: ReadProgram, planned: Planned): Plan {
-  if (planned.plan !== undefined) return planned.plan;
-  const errors = planned.diagnostics.filter(({ severity }) => severity === 'error');
+  return planned.plan ?? refuseErrors(shell, read, planned.diagnostics);
+}
+
+export function refuseErrors(shell: Shell, read: ReadProgram, diagnostics: readonly Diagnostic[]): never {
+  const errors = diagnostics.filter(({ severity }) => severity === 'error');
   shell.note(framesOf(shell, read, errors));
   throw new KwamError(
     'PROGRAM_REFUSED',

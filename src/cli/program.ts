@@ -69,6 +69,11 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'show what a program would place and run, and what that changes',
     load: () => import('./plan.ts'),
   },
+  slo: {
+    group: INTEGRITY,
+    summary: 'what is left of each error budget; rules and dashboards to watch it',
+    load: () => import('./slo.ts'),
+  },
   explain: { group: LANGUAGE, summary: 'say why a diagnostic is given', load: () => import('./explain.ts') },
   fmt: { group: LANGUAGE, summary: 'put programs into the one style', load: () => import('./fmt.ts') },
   module: {

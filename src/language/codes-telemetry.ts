@@ -65,4 +65,10 @@ export const TELEMETRY_CODES: CodePages = {
     failing: metric('observe silent_corruption_count target 0'),
     passing: metric('observe silent_corruption_count target 1'),
   },
+  KW6010: {
+    title: 'A share of a counter that is a share of nothing',
+    why: 'A target in percent needs two counters of one unit: of so many verified chunks, so many were corrupt. Restarts and packs are only counted.',
+    failing: metric('observe worker_restarts target 1percent'),
+    passing: metric('observe corruption_detected_count target 1percent'),
+  },
 };

@@ -15,3 +15,10 @@ export const COUNTERS: ReadonlyMap<string, string> = new Map([
   ['worker_retirements', 'kwam_worker_retirements_total'],
   ['worker_restarts', 'kwam_worker_restarts_total'],
 ]);
+
+/** What a counter is a share of, where a target such as 0.01percent makes sense: two counters of one unit. */
+export const TOTALS: ReadonlyMap<string, string> = new Map([
+  ['silent_corruption_count', 'verified_chunks'],
+  ['corruption_detected_count', 'verified_chunks'],
+  ['quarantined_bytes', 'verified_bytes'],
+]);

@@ -7,7 +7,7 @@
  */
 import { blocksOf, itemsOf, valueIn } from './access.ts';
 import type { CheckContext, Rule, StandardTables } from './check-context.ts';
-import { COUNTERS } from './counters.ts';
+import { COUNTERS, TOTALS } from './counters.ts';
 import { type Diagnostic, diagnostic } from './diagnostic.ts';
 import type { ProgramIr, WordIr } from './ir.ts';
 import { appendTo, at, didYouMean, listed, writeInstead } from './suggestions.ts';
@@ -166,6 +166,20 @@ const noteZeroTargets: Rule = (program) =>
     );
   });
 
+const checkShares: Rule = (program) =>
+  blocksOf(program, 'metric').flatMap(({ name, body }) => {
+    const observed = valueIn(body, 'observe', 'word');
+    const target = valueIn(body, 'target', 'quantity');
+    if (observed === undefined || target === undefined || target.amount === 0) return [];
+    if (!COUNTERS.has(observed.word) || TOTALS.has(observed.word)) return [];
+    return diagnostic(
+      'KW6010',
+      `metric \`${name}\`: expected a number of events for \`${observed.word}\`, got the share ${target.written}`,
+      at(program, target),
+      { note: `A share is known of ${listed(TOTALS.keys())}.` },
+    );
+  });
+
 const TELEMETRY_RULES: readonly Rule[] = [
   checkHardware,
   checkInterconnect,
@@ -175,6 +189,7 @@ const TELEMETRY_RULES: readonly Rule[] = [
   checkSignalHooks,
   checkSources,
   checkCounters,
+  checkShares,
   noteZeroTargets,
 ];
 

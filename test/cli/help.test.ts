@@ -38,6 +38,7 @@ const COMMANDS = [
   'rm',
   'scrub',
   'serve',
+  'slo',
   'status',
   'verify',
 ];
