@@ -95,7 +95,7 @@ export const signatureCountMax = 16;
 export const controlKeyBytesMax = 1024;
 /**
  * An object and its packs are published in one transaction: 16384 packs of 32 MiB are 512 GiB, at up to 1 KiB each. An etcd
- * needs --max-txn-ops and --max-request-bytes raised to these (its defaults, 128 and 1.5 MiB, end at 4 GiB).
+ * needs --max-txn-ops and --max-request-bytes raised (ARCHITECTURE.md, "etcd"); its defaults, 128 and 1.5 MiB, end at 4 GiB.
  */
 export const controlTransactionBytesMax = 16 * MIB;
 export const controlTransactionOperationsMax = 20_000;

@@ -1,5 +1,5 @@
 /**
- * bench [kernels|ingest|transport|all]: measures beside the peers and prints figures.
+ * bench [kernels|ingest|transport|control|all]: measures beside the peers and prints figures.
  * In: which group. Out: a table or kwam.bench/v1; the digest covers what the benchmarks computed, so that none can skip
  * its work. The benchmarks themselves are bench/<stem>.bench.ts, which are part of the repository, not of the package.
  */
@@ -37,6 +37,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
   kernels: ['chunker', 'sha256', 'reed-solomon', 'dedup-index'],
   ingest: ['ingest'],
   transport: ['transport'],
+  control: ['control'],
 };
 
 export function define(command: Command, shell: Shell): void {

@@ -36,7 +36,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   },
   bench: {
     group: TRY,
-    summary: 'measure kernels, ingest and transport beside their peers',
+    summary: 'measure kernels, ingest, transport and control store beside their peers',
     load: () => import('./bench.ts'),
   },
   dev: {

@@ -68,7 +68,7 @@ The control store of one machine is DIRECTORY/control (--control sqlite). Nodes 
 several machines share an etcd, version 3.4 or later:
   etcd://HOST:PORT[,HOST:PORT...][/CLUSTER]
   etcds://...?cacert=FILE&cert=FILE&key=FILE   with TLS
-Its keys lie under /kwam/CLUSTER/ ("default" if left out). DIRECTORY/control/url keeps
+Its keys lie under /kwam/CLUSTER/ ("default" if left out). DIRECTORY/control keeps
 the choice, so that other commands with the same --dir find it.
 
 With --watch, an entry of that directory is a checkpoint. It is complete when it was

@@ -75,7 +75,8 @@ export interface ControlStore {
   revokeLease(lease: LeaseId): Promise<void>;
   /**
    * Every change under the prefix, once, by ascending revision and in the order of its transaction's operations. To go
-   * on after a break, pass the last revision whose events were all seen, plus one. Ends with UNAVAILABLE when the store is closed.
+   * on after a break, pass the last revision whose events were all seen, plus one. Ends with UNAVAILABLE when the store is closed, or
+   * cannot be reached any more.
    */
   watch(prefix: string, options: WatchOptions): AsyncIterable<ControlEvent>;
   close(): Promise<void>;

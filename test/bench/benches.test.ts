@@ -20,6 +20,7 @@ const PROMISED = [
   'rs-reconstruct-8-3',
   'put-tree',
   'grpc-pull',
+  'control-txn',
 ];
 
 const seen: string[] = [];

@@ -29,6 +29,8 @@ export interface EtcdOptions {
   /** Asks clients for certificates of this authority; the gateway is then not asked for anything. */
   readonly tls?: EtcdTls;
   readonly args?: readonly string[];
+  /** Where its data lies; in memory by default. */
+  readonly directory?: string;
 }
 
 interface Member {
@@ -60,7 +62,7 @@ export class EtcdCluster {
 
   private constructor(ports: readonly number[], options: EtcdOptions) {
     const base = fs.existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
-    this.#directory = fs.mkdtempSync(join(base, 'kwam-etcd-'));
+    this.#directory = fs.mkdtempSync(join(options.directory ?? base, 'kwam-etcd-'));
     this.#options = options;
     this.#members = Array.from({ length: ports.length / 2 }, (_, i) => ({
       name: `etcd${i + 1}`,
