@@ -159,9 +159,13 @@ async function open(options: NodeOptions, onClose: OnClose): Promise<Owned> {
   onClose(() => pool.close());
   await Promise.all(Array.from({ length: pool.threadCount }, () => pool.run(warmUp, null)));
 
-  const entriesMax = Math.floor(shares.indexBytes / INDEX_ENTRY_BYTES_MAX);
-  const createIndex = (): DedupIndex => new DedupIndex(loadKernels(), { entriesMax });
-  const known = new KnownChunks(createIndex(), store);
+  const indexOf = (bytes: number): DedupIndex =>
+    new DedupIndex(loadKernels(), { entriesMax: Math.max(1, Math.floor(bytes / INDEX_ENTRY_BYTES_MAX)) });
+  const createIndex = (): DedupIndex => indexOf(shares.indexBytes);
+  const cacheBytes = Math.min(shares.indexBytes, plan.profile?.cacheBytes ?? shares.indexBytes);
+  const onFull = (entries: number): void =>
+    log.warn({ entries, cacheBytes }, 'the dedup index is full: chunks it does not know are stored again');
+  const known = new KnownChunks(indexOf(cacheBytes), store, onFull);
   await known.load();
   return { self, identity, shares, codecId, store, control, pool, known, createIndex, metrics, log };
 }

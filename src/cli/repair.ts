@@ -43,7 +43,7 @@ Examples:
 
 async function run(shell: Shell, options: RepairOptions): Promise<void> {
   const report = await withCluster(shell, options, (cluster) => repairAll(cluster));
-  const { repaired, bytes, remaining, unrepairable, waiting, silent } = report;
+  const { repaired, bytes, remaining, postponed, unrepairable, waiting, silent } = report;
   for (const node of silent) shell.note(`kwam-dp: ${node} is listed as up and does not answer`);
   for (const { pack, objects } of unrepairable) {
     shell.note(`kwam-dp: pack ${pack} has no good source on any node; it is needed by ${namesOf(objects)}`);
@@ -58,9 +58,10 @@ async function run(shell: Shell, options: RepairOptions): Promise<void> {
   if (remaining > 0) shell.exitCode = EXIT.integrity;
   if (options.json) return printJson(shell.output, 'kwam.repair/v1', report);
   const left = remaining === 0 ? 'nothing is missing' : `${remaining} still missing`;
+  const later = postponed === 0 ? '' : `; ${counted(postponed, 'shard')} left for later, as the plan is lazy`;
   printLine(
     shell.output,
-    `restored ${counted(repaired, 'copy or shard', 'copies or shards')}, ${showBytes(bytes)}; ${left}`,
+    `restored ${counted(repaired, 'copy or shard', 'copies or shards')}, ${showBytes(bytes)}; ${left}${later}`,
   );
 }
 
@@ -80,13 +81,14 @@ export async function repairAll(cluster: Cluster): Promise<RepairReport> {
   let [repaired, bytes] = [0, 0];
   for (let round = 1; ; round++) {
     const { answers, silent } = await cluster.askAll<RepairResult>(REPAIR, {});
-    let remaining = 0;
+    let [remaining, postponed] = [0, 0];
     const unrepairable: Unrepairable[] = [];
     const waiting: Waiting[] = [];
     for (const one of answers.values()) {
       repaired += one.repaired;
       bytes += one.bytes;
       remaining += one.remaining;
+      postponed += one.postponed;
       unrepairable.push(...one.unrepairable);
       waiting.push(...one.waiting);
     }
@@ -96,6 +98,7 @@ export async function repairAll(cluster: Cluster): Promise<RepairReport> {
       repaired,
       bytes,
       remaining,
+      postponed,
       unrepairable: onePerPack(unrepairable),
       waiting: onePerPack(waiting),
       silent: isSettled ? [] : silent,

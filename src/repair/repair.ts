@@ -57,6 +57,8 @@ export interface RepairResult {
   readonly bytes: number;
   /** Copies and shards that are still missing. */
   readonly remaining: number;
+  /** Single shards that a lazy plan leaves until their stripe has lost another one. */
+  readonly postponed: number;
   /** Packs without a sufficient source, though every known node has answered. */
   readonly unrepairable: readonly Unrepairable[];
   /** Packs without a sufficient source among the nodes that answer. */
@@ -67,7 +69,7 @@ export interface RepairResult {
 interface Unfinished {
   readonly entry: PackRecordEntry;
   readonly missing: number;
-  readonly why: 'no source' | 'failed' | 'no home';
+  readonly why: 'no source' | 'failed' | 'no home' | 'lazy';
 }
 
 /** A lease tells within its own length whether a silent node is gone; a node that starts needs about as long. */
@@ -103,11 +105,13 @@ class Repair {
   #silent: readonly string[] = [];
   #repaired = 0;
   #bytes = 0;
+  readonly #started: number;
 
   constructor(services: RepairServices, request: RepairRequest) {
     this.#services = services;
     this.#request = request;
     this.#rules = { antiAffinity: services.replicate.antiAffinity, onRelaxed: services.onRelaxed };
+    this.#started = services.clock.monotonic();
   }
 
   /** Looks at the packs once, the most endangered ones first. */
@@ -144,10 +148,17 @@ class Repair {
   async #restore(entry: PackRecordEntry): Promise<Omit<Unfinished, 'entry'> | undefined> {
     const missing = missingOf(entry, this.#holders);
     if (missing === 0) return undefined;
-    if (spareOf(entry, this.#holders) < 0) return { missing, why: 'no source' };
+    const spare = spareOf(entry, this.#holders);
+    if (spare < 0) return { missing, why: 'no source' };
+    if (this.#mayWait(entry, missing, spare)) return { missing, why: 'lazy' };
     return entry.stripe === undefined
       ? this.#restoreCopies(entry, missing)
       : this.#restoreShards(entry, missing);
+  }
+
+  /** One shard may stay lost where the plan is lazy, as long as the stripe survives another loss. */
+  #mayWait({ stripe }: PackRecordEntry, missing: number, spare: number): boolean {
+    return this.#services.replicate.repair.lazy && stripe !== undefined && missing === 1 && spare > 0;
   }
 
   async #restoreCopies(
@@ -196,16 +207,28 @@ class Repair {
       this.#repaired++;
       this.#bytes += bytes;
       this.#services.onRepaired(pack, bytes);
-      return true;
     } catch (error) {
       if (!(error instanceof KwamError)) throw error;
       this.#failures.add(`${node} ${pack}`);
       return false;
     }
+    await this.#keepPace();
+    return true;
+  }
+
+  /** What this node has restored elsewhere stays below the bandwidth that the plan gives repair, on average. */
+  async #keepPace(): Promise<void> {
+    const { clock, replicate } = this.#services;
+    const { bitsPerSecondMax } = replicate.repair;
+    if (bitsPerSecondMax === undefined) return;
+    const dueMs = ((8 * this.#bytes) / bitsPerSecondMax) * 1000;
+    const aheadMs = dueMs - (clock.monotonic() - this.#started);
+    if (aheadMs > 0) await clock.sleep(aheadMs, this.#request.signal);
   }
 
   async result(): Promise<RepairResult> {
-    const unfinished = [...this.#unfinished.values()];
+    const all = [...this.#unfinished.values()];
+    const unfinished = all.filter(({ why }) => why !== 'lazy');
     const unsourced = unfinished.filter(({ why }) => why === 'no source').map(({ entry }) => entry.id);
     const packs = await withObjects(this.#services.catalog, unsourced);
     const nodes = this.#silent;
@@ -213,6 +236,7 @@ class Repair {
       repaired: this.#repaired,
       bytes: this.#bytes,
       remaining: unfinished.reduce((sum, { missing }) => sum + missing, 0),
+      postponed: all.length - unfinished.length,
       unrepairable: nodes.length === 0 ? packs : [],
       waiting: nodes.length === 0 ? [] : packs.map((one) => ({ ...one, nodes })),
     };

@@ -115,6 +115,22 @@ describe('a pack session', () => {
     expect(partFiles()).toEqual([]);
   });
 
+  it('goes on with a full dedup index: what that does not know is stored again, and it says so once', async () => {
+    const full: number[] = [];
+    const index = new DedupIndex(loadKernels(), { entriesMax: 2 });
+    known = new KnownChunks(index, store, (entries) => full.push(entries));
+    for (let round = 0; round < 2; round++) {
+      const packs = session({
+        onCommitted: async (sealed) => known.addPack(sealed),
+      });
+      done(packs, chunks(1, 2, 3, 4));
+      await packs.settleAll();
+      expect(packs.newChunks).toBe(round === 0 ? 4 : 2);
+    }
+    expect(full).toEqual([2]);
+    expect([1, 2, 3, 4].every(isStored)).toBe(true);
+  });
+
   it('seals a full pack when its last writer is done, and not before', async () => {
     const packs = session();
     const slow = packs.begin();
