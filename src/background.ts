@@ -1,6 +1,6 @@
 /**
- * What a node does without being asked: keeps gauges fresh, looks at the redundancy of its packs, scrubs, compacts after removals, drops orphaned packs, and puts
- * checkpoints that appear in a watched directory.
+ * What a node does without being asked: keeps gauges fresh, counts packs that lack copies and gives up copies that are too many,
+ * scrubs, compacts after removals, drops orphaned packs, and puts checkpoints that appear in a watched directory.
  * In: the parts it works with. Out: for each chore, how to stop it; stopping waits for what runs. A chore that fails is logged
  * and comes round again: none of them may end the node, and none holds data that would be lost.
  */
@@ -13,6 +13,7 @@ import { systemRandom } from './random.ts';
 import type { Orphans } from './repair/orphans.ts';
 import { countUnderReplicated, type ResponsibilityServices } from './repair/responsibility.ts';
 import { type ScrubServices, scrub } from './repair/scrub.ts';
+import { type SurplusServices, trimSurplus } from './repair/surplus.ts';
 import type { Store } from './store/store.ts';
 import { watch } from './workload/watch.ts';
 
@@ -36,18 +37,27 @@ export function keepGauges(metrics: Metrics, store: Store): Stop {
   return async () => clearInterval(timer);
 }
 
-/** Keeps the gauge of packs with too few copies or shards; a look that fails leaves the last answer. */
-export function watchRedundancy(
+/** Keeps the gauge of packs with too few copies or shards, and gives up what is too many; a look that fails changes neither. */
+export function tendRedundancy(
   services: ResponsibilityServices,
+  surplus: SurplusServices,
   metrics: Metrics,
   intervalMs: number,
   log: Logger,
 ): Stop {
-  const look = async (): Promise<void> =>
+  const stopping = new AbortController();
+  const look = async (): Promise<void> => {
     metrics.underReplicatedPacks.set(await countUnderReplicated(services));
-  return every(intervalMs, look, (error) => {
+    const given = await trimSurplus(surplus, stopping.signal);
+    if (given.trimmed > 0) log.info(given, 'copies that were too many are gone');
+  };
+  const stop = every(intervalMs, look, (error) => {
     log.warn({ error: String(error) }, 'the redundancy of packs could not be looked at');
   });
+  return async () => {
+    stopping.abort();
+    await stop();
+  };
 }
 
 /** Runs `act` every `intervalMs`, one at a time. */

@@ -12,9 +12,9 @@ import {
   keepGauges,
   scrubRegularly,
   sweepOrphans,
+  tendRedundancy,
   type WatchRequest,
   watchCheckpoints,
-  watchRedundancy,
 } from './background.ts';
 import { systemClock } from './clock.ts';
 import { Membership } from './cluster/membership.ts';
@@ -211,7 +211,8 @@ async function serve(
   onClose(() => joined.leave());
 
   onClose(keepGauges(metrics, store));
-  onClose(watchRedundancy(parts.repair, metrics, options.redundancyEveryMs ?? REDUNDANCY_EVERY_MS, log));
+  const redundancyEveryMs = options.redundancyEveryMs ?? REDUNDANCY_EVERY_MS;
+  onClose(tendRedundancy(parts.repair, parts.surplus, metrics, redundancyEveryMs, log));
   onClose(scrubRegularly(parts.scrub, log));
   onClose(sweepOrphans(parts.orphans, (options.orphans ?? ORPHANS).intervalMs, log));
   if (options.watch !== undefined) {
@@ -284,6 +285,16 @@ function assemble(
       clock: systemClock,
       onRelaxed,
       onRepaired: observeRepair(owned),
+    },
+    surplus: {
+      store,
+      peers,
+      catalog,
+      orphans,
+      antiAffinity: replicate.antiAffinity,
+      isMoving: (pack) => distributor.isMoving(pack),
+      clock: systemClock,
+      bytesPerSecondMax: plan.scrub.bytesPerSecondMax,
     },
     rebuild: { ...access, ...observeAccess(owned, store, 'repair') },
     describe: () => ({

@@ -13,8 +13,9 @@ import { type IngestServices, ingest } from './pipeline/ingest.ts';
 import { type RestoreServices, restore } from './pipeline/restore.ts';
 import type { Orphans } from './repair/orphans.ts';
 import { type RebuildServices, rebuildShard } from './repair/rebuild-shard.ts';
-import { type RepairServices, repair, SHARD_REBUILD } from './repair/repair.ts';
+import { type RepairResult, type RepairServices, repair, SHARD_REBUILD } from './repair/repair.ts';
 import { type ScrubServices, scrub, scrubDoubted, scrubOne } from './repair/scrub.ts';
+import { type SurplusResult, type SurplusServices, trimSurplus } from './repair/surplus.ts';
 import type { Catalog, ObjectRecord, PackRecordEntry } from './replication/catalog.ts';
 import { findHolders } from './replication/holders.ts';
 import { servePull } from './replication/pack-source.ts';
@@ -24,6 +25,7 @@ import {
   PACK_RECEIVE,
   PACK_RETIRE,
   PACK_SUSPECT,
+  PACK_VERIFY,
   type PullRequest,
   parsePacks,
   parsePull,
@@ -43,6 +45,9 @@ export interface ObjectPage {
   readonly next?: string;
 }
 
+/** What `node.repair` says. */
+export type RepairAnswer = RepairResult & SurplusResult;
+
 export interface ServiceParts {
   readonly store: Store;
   readonly receiver: Receiver;
@@ -52,6 +57,7 @@ export interface ServiceParts {
   readonly scrub: ScrubServices;
   readonly repair: RepairServices;
   readonly rebuild: RebuildServices;
+  readonly surplus: SurplusServices;
   readonly compact: CompactServices;
   readonly orphans: Orphans;
   /** What `node.status` says beside the store's statistics. */
@@ -118,6 +124,11 @@ function packMethods(parts: ServiceParts): Record<string, Method> {
     [PACK_SUSPECT]: async (request) => {
       let isGood = true;
       for (const pack of parsePacks(request)) isGood = (await scrubDoubted(parts.scrub, pack)) && isGood;
+      return { isGood };
+    },
+    [PACK_VERIFY]: async (request) => {
+      let isGood = true;
+      for (const pack of parsePacks(request)) isGood = (await scrubOne(parts.scrub, pack)) && isGood;
       return { isGood };
     },
     [PACK_RETIRE]: async (request) => {
@@ -203,8 +214,11 @@ function nodeMethods(parts: ServiceParts): Record<string, Method> {
       const full = fieldsOf(request, 'node.scrub')['full'] === true;
       return scrub(parts.scrub, { full, signal, onProgress: (done, total) => report('scrub', done, total) });
     },
-    'node.repair': async (_request, report, signal) =>
-      repair(parts.repair, { signal, onProgress: (done, total) => report('repair', done, total) }),
+    'node.repair': async (_request, report, signal): Promise<RepairAnswer> => {
+      const onProgress = (done: number, total: number): void => report('repair', done, total);
+      const restored = await repair(parts.repair, { signal, onProgress });
+      return { ...restored, ...(await trimSurplus(parts.surplus, signal)) };
+    },
     'node.compact': async () => compact(parts.compact),
     'node.orphans': async () => parts.orphans.sweep(),
     'cluster.status': async () => clusterStatus(parts),

@@ -3,7 +3,8 @@
  */
 import type { Command } from 'commander';
 import { EXIT } from '../errors.ts';
-import type { RepairResult, Unrepairable, Waiting } from '../repair/repair.ts';
+import type { Unrepairable, Waiting } from '../repair/repair.ts';
+import type { RepairAnswer } from '../service.ts';
 import {
   addClusterOptions,
   type Cluster,
@@ -19,7 +20,7 @@ interface RepairOptions extends ClusterOptions {
   readonly json?: boolean;
 }
 
-export interface RepairReport extends RepairResult {
+export interface RepairReport extends RepairAnswer {
   readonly silent: readonly string[];
 }
 
@@ -32,7 +33,8 @@ export function define(command: Command, shell: Shell): void {
 Copies and shards of nodes that are down, and of packs in quarantine, are restored
 on other nodes and verified there. Exit code 4 when some could not be; the objects
 that rely on a pack without any good source are named. Nodes that give no answer are
-waited for some seconds: what only they may have is "waiting", not lost.
+waited for some seconds: what only they may have is "waiting", not lost. Copies that
+are too many, as after a node returned, are given up once the others are verified.
 
 Examples:
   kwam-dp scrub; kwam-dp repair
@@ -43,7 +45,8 @@ Examples:
 
 async function run(shell: Shell, options: RepairOptions): Promise<void> {
   const report = await withCluster(shell, options, (cluster) => repairAll(cluster));
-  const { repaired, bytes, remaining, postponed, unrepairable, waiting, silent } = report;
+  const { repaired, bytes, remaining, postponed, unrepairable, waiting, silent, trimmed, bytesFreed } =
+    report;
   for (const node of silent) shell.note(`kwam-dp: ${node} is listed as up and does not answer`);
   for (const { pack, objects } of unrepairable) {
     shell.note(`kwam-dp: pack ${pack} has no good source on any node; it is needed by ${namesOf(objects)}`);
@@ -59,9 +62,10 @@ async function run(shell: Shell, options: RepairOptions): Promise<void> {
   if (options.json) return printJson(shell.output, 'kwam.repair/v1', report);
   const left = remaining === 0 ? 'nothing is missing' : `${remaining} still missing`;
   const later = postponed === 0 ? '' : `; ${counted(postponed, 'shard')} left for later, as the plan is lazy`;
+  const given = trimmed === 0 ? '' : `; ${trimmed} too many given up, ${showBytes(bytesFreed)} freed`;
   printLine(
     shell.output,
-    `restored ${counted(repaired, 'copy or shard', 'copies or shards')}, ${showBytes(bytes)}; ${left}${later}`,
+    `restored ${counted(repaired, 'copy or shard', 'copies or shards')}, ${showBytes(bytes)}; ${left}${later}${given}`,
   );
 }
 
@@ -78,15 +82,17 @@ function namesOf(objects: readonly string[]): string {
 const ROUNDS = 2;
 
 export async function repairAll(cluster: Cluster): Promise<RepairReport> {
-  let [repaired, bytes] = [0, 0];
+  let [repaired, bytes, trimmed, bytesFreed] = [0, 0, 0, 0];
   for (let round = 1; ; round++) {
-    const { answers, silent } = await cluster.askAll<RepairResult>(REPAIR, {});
+    const { answers, silent } = await cluster.askAll<RepairAnswer>(REPAIR, {});
     let [remaining, postponed] = [0, 0];
     const unrepairable: Unrepairable[] = [];
     const waiting: Waiting[] = [];
     for (const one of answers.values()) {
       repaired += one.repaired;
       bytes += one.bytes;
+      trimmed += one.trimmed;
+      bytesFreed += one.bytesFreed;
       remaining += one.remaining;
       postponed += one.postponed;
       unrepairable.push(...one.unrepairable);
@@ -101,6 +107,8 @@ export async function repairAll(cluster: Cluster): Promise<RepairReport> {
       postponed,
       unrepairable: onePerPack(unrepairable),
       waiting: onePerPack(waiting),
+      trimmed,
+      bytesFreed,
       silent: isSettled ? [] : silent,
     };
   }

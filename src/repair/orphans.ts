@@ -53,7 +53,7 @@ export class Orphans {
   /** Retires those of the given packs that are not listed, however young they are. */
   retire(packs: readonly DigestHex[]): Promise<OrphansResult> {
     const { store } = this.#options;
-    return this.#serially(() => this.#retire(packs.flatMap((id) => store.packInfo(id) ?? [])));
+    return this.exclusively(() => this.#retire(packs.flatMap((id) => store.packInfo(id) ?? [])));
   }
 
   /** Retires every pack that is not listed and older than the grace time. */
@@ -66,7 +66,7 @@ export class Orphans {
       if (page.length < PAGE) break;
       after = page.at(-1)!.id;
     }
-    return this.#serially(() => this.#retire(candidates));
+    return this.exclusively(() => this.#retire(candidates));
   }
 
   /** Knowledge of remote packs takes no space here, and a put that counts on it finds out. */
@@ -110,7 +110,8 @@ export class Orphans {
     return { packsRetired, bytesFreed };
   }
 
-  #serially<T>(act: () => Promise<T>): Promise<T> {
+  /** Runs `act` while this node says nothing about what it holds, receives nothing, and takes no epoch. */
+  exclusively<T>(act: () => Promise<T>): Promise<T> {
     const result = this.#running.then(act, act);
     this.#running = result.catch(() => undefined); // the caller gets the error from `result`
     return result;

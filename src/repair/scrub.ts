@@ -128,9 +128,11 @@ async function setAside(services: ScrubServices, pack: DigestHex, found: PackVer
   return corrupt;
 }
 
-/** Verifies one pack that cannot be read as it should be, and sets it aside when it is damaged. */
-export async function scrubOne(services: ScrubServices, pack: DigestHex): Promise<void> {
-  if (services.store.hasPack(pack)) await scrubPack(services, pack);
+/** Verifies one pack, and sets it aside when it is damaged. @returns whether it is here and good. */
+export async function scrubOne(services: ScrubServices, pack: DigestHex): Promise<boolean> {
+  if (!services.store.hasPack(pack)) return false;
+  const { corrupt } = await scrubPack(services, pack);
+  return corrupt === 0 && services.store.hasPack(pack);
 }
 
 /**

@@ -3,7 +3,7 @@
  * Publishing an object and the packs that it needs is one transaction, guarded by the pack epoch, so that a pack cannot
  * be retired between the moment a put counted on it and the moment the put is acknowledged.
  */
-import type { ControlStore, Operation } from '../control/control-store.ts';
+import type { ControlEntry, ControlStore, Operation } from '../control/control-store.ts';
 import type { DigestHex } from '../digest.ts';
 import { KwamError } from '../errors.ts';
 import { objectNameBytesMax } from '../limits.ts';
@@ -37,6 +37,7 @@ export interface PackRecordEntry {
 
 const OBJECTS = 'objects/';
 const PACKS = 'packs/';
+const RELEASES = 'releases/';
 const PACK_EPOCH = 'epoch/packs';
 const OBJECT_EPOCH = 'epoch/objects';
 
@@ -57,9 +58,20 @@ export function checkObjectName(name: string): string {
 
 const objectKey = (name: string): string => OBJECTS + encodeURIComponent(checkObjectName(name));
 const packKey = (id: DigestHex): string => PACKS + id;
+const releasesKey = (id: DigestHex): string => RELEASES + id;
 
 export interface Epoch {
   readonly modRevision: number;
+}
+
+/** Nodes that are giving up their copy of a stored pack, as of one moment (repair/surplus.ts). */
+export interface Releases {
+  /** The stored pack: a copy, or a shard. */
+  readonly pack: DigestHex;
+  readonly nodes: readonly string[];
+  readonly modRevision: number;
+  /** What it belongs to in the catalog; undefined when that is gone. */
+  readonly entry: ControlEntry | undefined;
 }
 
 export class Catalog {
@@ -110,13 +122,17 @@ export class Catalog {
   }
 
   async *#scan(prefix: string): AsyncGenerator<Uint8Array> {
+    for await (const { value } of this.#entries(prefix)) yield value;
+  }
+
+  async *#entries(prefix: string): AsyncGenerator<ControlEntry> {
     let after: string | undefined;
     for (;;) {
       const page = await this.#control.list(prefix, {
         limit: 1000,
         ...(after === undefined ? {} : { after }),
       });
-      for (const entry of page) yield entry.value;
+      yield* page;
       if (page.length < 1000) return;
       after = page.at(-1)!.key;
     }
@@ -131,6 +147,53 @@ export class Catalog {
   /** Packs are about to disappear that no object lists: every put that counts on some has to look again. */
   async raisePackEpoch(): Promise<void> {
     await this.#control.transact([], [put(PACK_EPOCH, { retired: 0 })]);
+  }
+
+  /** @param entry  the id of the catalog entry that `pack` is, or is a shard of. */
+  async releases(pack: DigestHex, entry: DigestHex): Promise<Releases> {
+    const listed = await this.#control.get(releasesKey(pack));
+    return {
+      pack,
+      nodes: nodesOf(listed),
+      modRevision: listed?.modRevision ?? 0,
+      entry: await this.#control.get(packKey(entry)),
+    };
+  }
+
+  /**
+   * False when the list or the pack's entry changed since it was read, or the entry is gone. Writes the entry anew, unchanged:
+   * a list that was filled and emptied meanwhile looks as it did, the entry's revision does not.
+   */
+  async release({ pack, nodes, modRevision, entry }: Releases, node: string): Promise<boolean> {
+    if (entry === undefined) return false;
+    const key = releasesKey(pack);
+    const operations: Operation[] = [
+      put(key, { nodes: [...new Set([...nodes, node])].sort() }),
+      { kind: 'put', key: entry.key, value: entry.value },
+    ];
+    return (await this.#control.transact([{ key, modRevision }, entry], operations)).committed;
+  }
+
+  async endRelease(pack: DigestHex, node: string): Promise<void> {
+    const key = releasesKey(pack);
+    for (;;) {
+      const listed = await this.#control.get(key);
+      if (listed === undefined || !nodesOf(listed).includes(node)) return;
+      const nodes = nodesOf(listed).filter((one) => one !== node);
+      const operation: Operation = nodes.length === 0 ? { kind: 'delete', key } : put(key, { nodes });
+      const compare = { key, modRevision: listed.modRevision };
+      if ((await this.#control.transact([compare], [operation])).committed) return;
+    }
+  }
+
+  /** Packs whose list of releases names this node. */
+  async releasedBy(node: string): Promise<DigestHex[]> {
+    const packs: DigestHex[] = [];
+    for await (const { key, value } of this.#entries(RELEASES)) {
+      if (parse<{ nodes: string[] }>(value).nodes.includes(node))
+        packs.push(key.slice(RELEASES.length) as DigestHex);
+    }
+    return packs;
   }
 
   async objectEpoch(): Promise<Epoch> {
@@ -181,6 +244,10 @@ export class Catalog {
     ];
     return (await this.#control.transact(compares, operations)).committed;
   }
+}
+
+function nodesOf(entry: ControlEntry | undefined): readonly string[] {
+  return entry === undefined ? [] : parse<{ nodes: string[] }>(entry.value).nodes;
 }
 
 function put(key: string, value: object): Operation {

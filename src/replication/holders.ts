@@ -13,6 +13,9 @@ import { Topology } from '../placement/topology.ts';
 import type { Store } from '../store/store.ts';
 import { PACK_HAVE, PACKS_PER_CALL_MAX } from './protocol.ts';
 
+/** What is asked of the peers. */
+type Asking = Pick<Peers, 'self' | 'members' | 'ask'>;
+
 export type Holders = ReadonlyMap<DigestHex, readonly string[]>;
 
 export interface HolderSurvey {
@@ -21,13 +24,17 @@ export interface HolderSurvey {
   readonly silent: readonly string[];
 }
 
-export async function findHolders(peers: Peers, store: Store, packs: readonly DigestHex[]): Promise<Holders> {
+export async function findHolders(
+  peers: Asking,
+  store: Store,
+  packs: readonly DigestHex[],
+): Promise<Holders> {
   return (await surveyHolders(peers, store, packs)).holders;
 }
 
 /** Nodes that are up are asked; those whose lease ran out only about packs that nobody else has. */
 export async function surveyHolders(
-  peers: Peers,
+  peers: Asking,
   store: Store,
   packs: readonly DigestHex[],
 ): Promise<HolderSurvey> {
@@ -68,12 +75,12 @@ interface Held {
   readonly isComplete: boolean;
 }
 
-async function heldBy(peers: Peers, store: Store, node: string, packs: readonly DigestHex[]): Promise<Held> {
+async function heldBy(peers: Asking, store: Store, node: string, packs: readonly DigestHex[]): Promise<Held> {
   if (node !== peers.self) return askAll(peers, node, packs);
   return { held: packs.filter((id) => store.hasPack(id)), isComplete: true };
 }
 
-async function askAll(peers: Peers, node: string, packs: readonly DigestHex[]): Promise<Held> {
+async function askAll(peers: Asking, node: string, packs: readonly DigestHex[]): Promise<Held> {
   const held: DigestHex[] = [];
   for (let at = 0; at < packs.length; at += PACKS_PER_CALL_MAX) {
     const page = packs.slice(at, at + PACKS_PER_CALL_MAX);

@@ -12,6 +12,8 @@ export const PACK_RECEIVE = 'pack.receive';
 export const PACK_HAVE = 'pack.have';
 /** A receiver found a record of this pack bad: look at your copy. */
 export const PACK_SUSPECT = 'pack.suspect';
+/** Read these packs back: are they here and good? */
+export const PACK_VERIFY = 'pack.verify';
 /** Forget these packs, and give their space back. */
 export const PACK_RETIRE = 'pack.retire';
 

@@ -261,6 +261,7 @@ export class TestCluster {
       remaining: answers.reduce((sum, one) => sum + one.remaining, 0),
       unrepairable: answers.flatMap((one) => one.unrepairable),
       waiting: answers.flatMap((one) => one.waiting),
+      trimmed: answers.reduce((sum, one) => sum + one.trimmed, 0),
     };
   }
 
@@ -300,6 +301,7 @@ interface Unsourced {
 export interface RepairAnswer {
   readonly repaired: number;
   readonly remaining: number;
+  readonly trimmed: number;
   readonly unrepairable: readonly Unsourced[];
   readonly waiting: readonly (Unsourced & { readonly nodes: readonly string[] })[];
 }

@@ -21,10 +21,12 @@ import type { ChunkerSizes, ErasureScheme, Plan } from '../../src/plan.ts';
 import { Catalog } from '../../src/replication/catalog.ts';
 import { Distributor } from '../../src/replication/distribute.ts';
 import { servePull } from '../../src/replication/pack-source.ts';
+import { verifyPack } from '../../src/replication/pack-tasks.ts';
 import {
   PACK_HAVE,
   PACK_RECEIVE,
   PACK_SUSPECT,
+  PACK_VERIFY,
   parsePacks,
   parsePull,
   parseReceive,
@@ -228,7 +230,7 @@ async function startNode(index: number, options: ClusterOptions, shared: Shared)
     codecId,
     onRelaxed: () => undefined,
   });
-  const listener = await transport.listen('127.0.0.1:0', handlerOf(store, receiver, seen));
+  const listener = await transport.listen('127.0.0.1:0', handlerOf(store, receiver, pool, seen));
   const rack = `rack${index}`;
   members.push({
     name,
@@ -301,7 +303,7 @@ async function startNode(index: number, options: ClusterOptions, shared: Shared)
 }
 
 /** What the data plane asks of other nodes; as in src/service.ts, without the calls of people. */
-function handlerOf(store: Store, receiver: Receiver, seen: Seen): Handler {
+function handlerOf(store: Store, receiver: Receiver, pool: WorkerPool, seen: Seen): Handler {
   return {
     async *call(method, request, context): AsyncGenerator<JsonValue> {
       if (method === PACK_RECEIVE) {
@@ -312,8 +314,18 @@ function handlerOf(store: Store, receiver: Receiver, seen: Seen): Handler {
       else if (method === PACK_SUSPECT) {
         seen.suspected.push(...parsePacks(request));
         yield {};
+      } else if (method === PACK_VERIFY) {
+        yield { isGood: await areGood(store, pool, parsePacks(request)) };
       } else throw new KwamError('PROTOCOL', `no method ${method}`);
     },
     pull: (request) => servePull(store, parsePull(request)),
   };
+}
+
+async function areGood(store: Store, pool: WorkerPool, packs: readonly DigestHex[]): Promise<boolean> {
+  for (const id of packs) {
+    if (!store.hasPack(id)) return false;
+    if (!(await pool.run(verifyPack, { path: store.packFile(id), id })).ok) return false;
+  }
+  return true;
 }
