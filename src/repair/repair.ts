@@ -80,15 +80,15 @@ const RETRY_MS = 250;
 export async function repair(services: RepairServices, request: RepairRequest): Promise<RepairResult> {
   const { peers, catalog, clock } = services;
   const work = new Repair(services, request);
+  await work.pass(await responsibleFor(catalog, peers.self, await reachable(peers)));
   const deadline = clock.monotonic() + PATIENCE_MS;
-  let entries = await responsibleFor(catalog, peers.self, await reachable(peers));
   for (;;) {
+    const open = clock.monotonic() > deadline ? [] : work.worthRetrying();
+    const entries = [...work.restored, ...open];
+    if (entries.length === 0 || request.signal?.aborted) return work.result();
+    if (open.length > 0) await clock.sleep(RETRY_MS);
     await work.pass(entries);
-    entries = work.worthAnotherLook();
-    if (entries.length === 0 || request.signal?.aborted || clock.monotonic() > deadline) break;
-    if (work.isWaiting) await clock.sleep(RETRY_MS);
   }
-  return work.result();
 }
 
 class Repair {
@@ -98,8 +98,8 @@ class Repair {
   /** Node and pack, where it could not be given there: asked last from then on. */
   readonly #failures = new Set<string>();
   readonly #unfinished = new Map<DigestHex, Unfinished>();
-  /** In the last pass. */
-  readonly #restored = new Set<PackRecordEntry>();
+  /** In the last pass. They are looked at once more: a source that turned out bad meanwhile is missing now. */
+  restored: PackRecordEntry[] = [];
   #up: readonly Member[] = [];
   #holders: Holders = new Map();
   #silent: readonly string[] = [];
@@ -121,28 +121,22 @@ class Repair {
     const survey = await surveyHolders(peers, store, entries.flatMap(storedIdsOf));
     this.#holders = survey.holders;
     this.#silent = survey.silent;
-    this.#restored.clear();
+    this.restored = [];
     const ordered = entries.toSorted((a, b) => spareOf(a, this.#holders) - spareOf(b, this.#holders));
     for (const [done, entry] of ordered.entries()) {
       if (this.#request.signal?.aborted) break;
       this.#unfinished.delete(entry.id);
       const unfinished = await this.#restore(entry);
       if (unfinished !== undefined) this.#unfinished.set(entry.id, { entry, ...unfinished });
-      else if (missingOf(entry, this.#holders) > 0) this.#restored.add(entry);
+      else if (missingOf(entry, this.#holders) > 0) this.restored.push(entry);
       this.#request.onProgress(done + 1, ordered.length);
     }
   }
 
-  /** What was restored is looked at once more: a source that turned out bad meanwhile is missing now. */
-  worthAnotherLook(): PackRecordEntry[] {
+  worthRetrying(): PackRecordEntry[] {
     const isOpen = ({ why }: Unfinished): boolean =>
       why === 'failed' || (why === 'no source' && this.#silent.length > 0);
-    const open = [...this.#unfinished.values()].filter(isOpen).map(({ entry }) => entry);
-    return [...this.#restored, ...open];
-  }
-
-  get isWaiting(): boolean {
-    return this.#unfinished.size > 0;
+    return [...this.#unfinished.values()].filter(isOpen).map(({ entry }) => entry);
   }
 
   async #restore(entry: PackRecordEntry): Promise<Omit<Unfinished, 'entry'> | undefined> {

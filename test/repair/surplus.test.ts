@@ -139,7 +139,9 @@ async function fewestDuring(work: Promise<unknown>): Promise<number> {
   return fewest;
 }
 
-test('five nodes at once, of five opinions, leave exactly the copies that are asked for', { timeout }, async () => {
+test('five nodes at once, of five opinions, leave exactly the copies that are asked for', {
+  timeout,
+}, async () => {
   for (let round = 0; round < ROUNDS; round++) {
     const where = `round ${round}, KWAM_SEED=${seed}`;
     await spreadEverywhere();
@@ -151,7 +153,9 @@ test('five nodes at once, of five opinions, leave exactly the copies that are as
   for (const { name } of cluster.nodes) expect(await cluster.catalog.releasedBy(name)).toEqual([]);
 });
 
-test('nodes that die in the middle leave no fewer, and it is finished in their next life', { timeout }, async () => {
+test('nodes that die in the middle leave no fewer, and it is finished in their next life', {
+  timeout,
+}, async () => {
   for (let round = 0; round < ROUNDS; round++) {
     const where = `round ${round}, KWAM_SEED=${seed}`;
     await spreadEverywhere();
