@@ -29,6 +29,8 @@ export interface NodeRecord extends NodeSelf {
   readonly instance: number;
   /** RFC 3339. */
   readonly startedAt: string;
+  /** Under topology/ only: it stopped on purpose, and will be back with its data. */
+  readonly isLeaving?: true;
 }
 
 /** `up`: its lease lives. `down`: it once joined; address, pid and times are the last known ones. */

@@ -20,7 +20,7 @@ import {
   type NodeSelf,
 } from './member-record.ts';
 import { pidSpace, processStartTicks } from './process-identity.ts';
-import { register, unregister } from './registration.ts';
+import { announceLeave, register, unregister } from './registration.ts';
 
 export type { Member, NodeSelf } from './member-record.ts';
 
@@ -152,6 +152,7 @@ export class Membership {
     this.#lease = undefined;
     if (lease === undefined) return;
     try {
+      await announceLeave(this.#control, this.#self!);
       await this.#control.revokeLease(lease);
     } catch (error) {
       // Out of reach: the lease then ends by itself, which is all that leaving could do.

@@ -87,6 +87,17 @@ export async function register(control: ControlStore, self: NodeRecord, leaseMs:
   }
 }
 
+/** Notes that the node leaves on purpose, unless somebody else has its name by now. The next registration takes the note away. */
+export async function announceLeave(control: ControlStore, self: NodeRecord): Promise<void> {
+  const key = KEYS.topology(self.name);
+  await untilCommitted(async () => {
+    const entry = await control.get(key);
+    if (entry === undefined || !sameInstance(decodeRecord(key, entry.value), self)) return true;
+    const value = encodeRecord({ ...self, isLeaving: true });
+    return (await control.transact([compareOf(key, entry)], [{ kind: 'put', key, value }])).committed;
+  });
+}
+
 /** Forgets a node that is down. @throws KwamError REFUSED while it is up, NOT_FOUND when it never joined. */
 export async function unregister(control: ControlStore, name: string): Promise<void> {
   const [nodeKey, topologyKey] = [KEYS.node(name), KEYS.topology(name)];

@@ -6,7 +6,8 @@
  *   fits each state of the domain above. Many silent nodes of one rack thus raise the chance that the rack is down, and by the
  *   same sum lower the chance that any of them is lost. Between ticks the belief is kept as a product of its margins (Boyen and
  *   Koller 1998), so a tick costs O(nodes).
- * Holds: + − × ÷ only, the same on every machine. Quiet subtrees that are at rest cost nothing.
+ * Holds: + − × ÷ only, the same on every machine. Quiet subtrees that are at rest cost nothing. A domain of which one node is watched
+ *   never explains that node's silence: its outage and the node's loss would look the same, and only one of them may be waited for.
  * Does not decide anything (repair/reconstruction.ts) and measures nothing.
  */
 import { KwamError } from '../errors.ts';
@@ -62,6 +63,8 @@ interface Leaf {
 interface Vertex {
   readonly kind: Domain;
   readonly children: (Vertex | Leaf)[];
+  /** Nodes below. A domain of one node tells nothing that the node does not. */
+  nodeCount: number;
   chances: Chances;
   predicted: Chances;
   message: Message;
@@ -83,22 +86,24 @@ export class HealthBelief {
   readonly #leaves = new Map<string, Leaf>();
   readonly #domains = new Map<string, Vertex>();
 
-  constructor(nodes: readonly WatchedNode[]) {
+  /** @param earlier  what was believed of nodes and domains that are still there is kept */
+  constructor(nodes: readonly WatchedNode[], earlier?: HealthBelief) {
     for (const { name, labels } of nodes) {
       if (this.#leaves.has(name)) {
         throw new KwamError('USAGE', `expected distinct node names, got ${name} twice`, {
           context: { name },
         });
       }
+      const before = earlier === undefined ? undefined : earlier.#leaves.get(name);
       const leaf: Leaf = {
         name,
-        chances: REST_NODE,
-        domainDown: 0,
+        chances: before?.chances ?? REST_NODE,
+        domainDown: before?.domainDown ?? 0,
         ...unseen(REST_NODE),
         evidence: ALL_WELL,
       };
       this.#leaves.set(name, leaf);
-      this.#rackOf(labels).children.push(leaf);
+      this.#rackOf(labels, earlier).children.push(leaf);
     }
   }
 
@@ -137,17 +142,20 @@ export class HealthBelief {
     return { ok, degraded, down };
   }
 
-  #rackOf(labels: Labels): Vertex {
+  #rackOf(labels: Labels, earlier: HealthBelief | undefined): Vertex {
     let siblings: (Vertex | Leaf)[] = this.#roots;
     let vertex: Vertex | undefined;
     for (const kind of DOMAINS) {
       const path = pathOf(kind, labels);
       vertex = this.#domains.get(path);
       if (vertex === undefined) {
-        vertex = { kind, children: [], chances: REST_DOMAIN, ...unseen(REST_DOMAIN), isAtRest: false };
+        const before = earlier === undefined ? undefined : earlier.#domains.get(path);
+        const chances = before?.chances ?? REST_DOMAIN;
+        vertex = { kind, children: [], nodeCount: 0, chances, ...unseen(REST_DOMAIN), isAtRest: false };
         this.#domains.set(path, vertex);
         siblings.push(vertex);
       }
+      vertex.nodeCount++;
       siblings = vertex.children;
     }
     return vertex!;
@@ -195,7 +203,7 @@ function upward(vertex: Vertex): void {
   vertex.isAtRest = isQuiet;
   for (const child of vertex.children) if (isLeaf(child)) readEvidence(child);
   const below = vertex.children.reduce((all, child) => product(all, child.message), ANYTHING);
-  vertex.predicted = change(vertex.chances, DOMAIN_CHANGE[vertex.kind]);
+  vertex.predicted = vertex.nodeCount > 1 ? change(vertex.chances, DOMAIN_CHANGE[vertex.kind]) : REST_DOMAIN;
   vertex.message = messageOf((above) =>
     STATES.reduce<number>((sum, own) => sum + vertex.predicted[own]! * below[worse(own, above)], 0),
   );

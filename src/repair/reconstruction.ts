@@ -12,21 +12,13 @@
  * Holds: a pure function of its input, so every decision can be replayed and explained. Does not start, pace or cancel anything.
  */
 import type { DigestHex } from '../digest.ts';
-import type { NodeBelief } from '../health/belief.ts';
-
-export interface AbsentHolder {
-  readonly node: string;
-  readonly absentMs: number;
-  /** Of that, since its domain was last believed to be down: what the domain explains is not held against the node. */
-  readonly aloneMs: number;
-  readonly belief: NodeBelief;
-}
+import { type Absence, domainIsDown } from '../health/watch.ts';
 
 export interface EndangeredPack {
   readonly pack: DigestHex;
   /** How many of the present copies or shards could be lost with the data still there; negative when it is not now. */
   readonly spare: number;
-  readonly absent: readonly AbsentHolder[];
+  readonly absent: readonly Absence[];
   readonly bytes: number;
 }
 
@@ -52,11 +44,11 @@ export interface Verdict {
 
 /** More likely than not. */
 const LOST = 0.5;
-export const DOMAIN_DOWN = 0.5;
+
 /** Below this, something (an announcement, a host that answers) speaks against a loss: silence alone gives more after a minute. */
 const RETURNING = 0.02;
 
-export function judge(spare: number, holder: AbsentHolder, patience: Patience): Verdict {
+export function judge(spare: number, holder: Absence, patience: Patience): Verdict {
   const { node, absentMs, aloneMs, belief } = holder;
   const verdict = (rebuilds: boolean, reason: Reason, words: string): Verdict => ({
     node,
@@ -71,7 +63,7 @@ export function judge(spare: number, holder: AbsentHolder, patience: Patience): 
     return verdict(true, 'nearly gone', 'the next loss would lose data, so nothing is waited for');
   }
   const isLate = absentMs >= patience.domainWaitMs;
-  if (belief.domainDown >= DOMAIN_DOWN && !isLate) {
+  if (belief.domainDown >= domainIsDown && !isLate) {
     const chance = percent(belief.domainDown);
     return verdict(
       false,

@@ -67,6 +67,7 @@ describe('belief', () => {
     const domains: ReferenceDomain[] = (['az', 'spine', 'pdu', 'rack', 'rack'] as const).map((kind, i) => ({
       kind,
       parent: Math.min(i, 3) - 1,
+      nodeCount: [3, 3, 3, 2, 1][i]!,
       chances: [1 - 2e-9, 1e-9, 1e-9],
     }));
     const reference: ReferenceNode[] = [3, 3, 4].map((rack) => ({
@@ -74,7 +75,7 @@ describe('belief', () => {
       chances: [...REST_NODE],
     }));
     const belief = new HealthBelief(nodes);
-    for (let step = 0; step < 12; step++) {
+    for (let step = 0; step < 6; step++) {
       const evidence = nodes.map(
         (): Evidence => ({
           heartbeat: HEARTBEATS[random.below(3)]!,
@@ -125,6 +126,26 @@ describe('belief', () => {
     expect(together.node('r0-0').domainDown).toBeGreaterThan(0.999);
     expect(together.node('r0-0').permanent).toBeLessThan(alone.node('r0-0').permanent / 1000);
     expect(together.node('r1-0').domainDown).toBeLessThan(0.001);
+  });
+
+  it('does not take a lost node for a rack that is down where the rack has no other', () => {
+    const nodes = Array.from({ length: 6 }, (_, i) => ({
+      name: `n${i}`,
+      labels: { az: `a${i % 3}`, spine: `s${i % 3}`, pdu: `p${i}`, rack: `r${i}` },
+    }));
+    const belief = new HealthBelief(nodes);
+    observe(belief, 600_000, of(['n0'], SILENT));
+    expect(belief.node('n0').domainDown).toBeLessThan(0.01);
+    observe(belief, 600_000, of(['n0', 'n3'], SILENT));
+    expect(belief.node('n3').domainDown).toBeGreaterThan(0.3);
+  });
+
+  it('keeps what it believes when nodes come and go', () => {
+    const before = new HealthBelief(rackOf('r0', 16));
+    observe(before, 300_000, of(['r0-0'], SILENT));
+    const after = new HealthBelief(rackOf('r0', 17), before);
+    expect(after.node('r0-0')).toEqual(before.node('r0-0'));
+    expect(after.node('r0-16').ok).toBeGreaterThan(0.99);
   });
 
   it('finds the widest domain that is silent', () => {

@@ -7,8 +7,9 @@
 import { HealthBelief } from '../../src/health/belief.ts';
 import type { Evidence } from '../../src/health/evidence.ts';
 import { beliefTickMs } from '../../src/health/model.ts';
+import { domainIsDown } from '../../src/health/watch.ts';
 import { type Random, seededRandom } from '../../src/random.ts';
-import { DOMAIN_DOWN, judge, type Patience } from '../../src/repair/reconstruction.ts';
+import { judge, type Patience } from '../../src/repair/reconstruction.ts';
 import type { Absence, TraceNode } from './outage-traces.ts';
 
 export const TIMER_MS = 600_000;
@@ -205,7 +206,7 @@ class Replay {
   #decide(run: Run, isAway: ReadonlySet<number>, atMs: number): void {
     const node = this.#nodes[run.node]!.name;
     const belief = this.#belief.node(node);
-    if (belief.domainDown >= DOMAIN_DOWN) run.explainedUntilMs = atMs;
+    if (belief.domainDown >= domainIsDown) run.explainedUntilMs = atMs;
     const absentMs = atMs - run.startMs;
     const aloneMs = atMs - Math.max(run.startMs, run.explainedUntilMs);
     const rebuilds = Array.from(

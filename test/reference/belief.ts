@@ -10,6 +10,8 @@ export interface ReferenceDomain {
   readonly kind: Domain;
   /** Index of the domain around it, smaller than its own; -1 for a zone. */
   readonly parent: number;
+  /** How many nodes lie in it: one alone is never explained by it. */
+  readonly nodeCount: number;
   chances: number[];
 }
 
@@ -47,7 +49,9 @@ export function tick(
   nodes: ReferenceNode[],
   evidence: readonly Evidence[],
 ): number[] {
-  const domainPrior = domains.map(({ kind, chances }) => predicted(chances, DOMAIN_CHANGE[kind]));
+  const domainPrior = domains.map(({ kind, nodeCount, chances }) =>
+    nodeCount > 1 ? predicted(chances, DOMAIN_CHANGE[kind]) : normalize([1, 0, 0], beliefFloor),
+  );
   const nodePrior = nodes.map(({ chances }) => predicted(chances, NODE_CHANGE));
   const domainSums = domains.map(() => [0, 0, 0]);
   const nodeSums = nodes.map(({ chances }) => chances.map(() => 0));

@@ -1,20 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import type { DigestHex } from '../../src/digest.ts';
 import type { NodeBelief } from '../../src/health/belief.ts';
-import {
-  type AbsentHolder,
-  byRisk,
-  type EndangeredPack,
-  judge,
-  type Patience,
-} from '../../src/repair/reconstruction.ts';
+import type { Absence } from '../../src/health/watch.ts';
+import { byRisk, type EndangeredPack, judge, type Patience } from '../../src/repair/reconstruction.ts';
 import { CAMPAIGN, chosenSeed } from '../faults/seed.ts';
 import { LOSSES_PER_YEAR, outages, topology } from '../health/outage-traces.ts';
 import { type Outcome, replay, TIMER_MS } from '../health/replay.ts';
 
 const PATIENCE: Patience = { delayMs: 600_000, urgentMs: 60_000, domainWaitMs: 28_800_000 };
 const SILENT: NodeBelief = { ok: 0, suspect: 0, transient: 0.7, permanent: 0.3, domainDown: 0 };
-const holder = (seconds: number, belief: Partial<NodeBelief> = {}, aloneSeconds = seconds): AbsentHolder => ({
+const holder = (seconds: number, belief: Partial<NodeBelief> = {}, aloneSeconds = seconds): Absence => ({
   node: 'n0007',
   absentMs: seconds * 1000,
   aloneMs: aloneSeconds * 1000,
@@ -22,7 +17,7 @@ const holder = (seconds: number, belief: Partial<NodeBelief> = {}, aloneSeconds 
 });
 
 describe('judge', () => {
-  it.each<[string, number, AbsentHolder, boolean, string]>([
+  it.each<[string, number, Absence, boolean, string]>([
     ['a node that is probably lost', 5, holder(20, { permanent: 0.5 }), true, 'lost'],
     ['the last redundancy', 0, holder(60, { permanent: 0.001 }), true, 'nearly gone'],
     ['the last redundancy in a rack that is down', 0, holder(60, { domainDown: 1 }), true, 'nearly gone'],
