@@ -50,6 +50,8 @@ for (; runs === 0 || performance.now() < deadline; runs++) {
   const seconds = ((performance.now() - started) / 1000).toFixed(0);
   const ok = status === 0;
   console.log(`${ok ? 'ok    ' : 'FAILED'} ${file.slice(TESTS.length)} KWAM_SEED=${seed} ${seconds} s`);
+  // What a test says of its own run, such as how many cases it was.
+  for (const said of stdout.match(/\bseed \d+: .*$/gm)?.slice(-1) ?? []) console.log(`       ${said}`);
   if (ok) continue;
   failures++;
   console.log(stdout, stderr);
