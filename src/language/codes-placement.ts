@@ -126,9 +126,9 @@ export const PLACEMENT_CODES: CodePages = {
     passing: program('pool p { select spiffe://kwam/acme/*/node }'),
   },
   KW4014: {
-    title: 'Chunk sizes out of order',
-    why: 'A chunk is never shorter than `min` or longer than `max`, and usually about `target` long.',
-    failing: replicate('factor 3 anti_affinity [] chunker { min 64kib target 16kib }'),
+    title: 'Chunk sizes that no kernel cuts by',
+    why: 'A chunk is never shorter than `min` or longer than `max`, and usually about `target` long, each larger than the one before; between 1 KiB and 4 MiB. Sizes that are left out are 16, 64 and 256 KiB.',
+    failing: replicate('factor 3 anti_affinity [] chunker { min 64kib }'),
     passing: replicate('factor 3 anti_affinity [] chunker { min 16kib target 64kib max 256kib }'),
   },
   KW4015: {
@@ -153,5 +153,11 @@ replicate code { factor 2 anti_affinity [rack] }
 # planned onto foreign`),
     passing: program(`${scope}replicate data { factor 2 anti_affinity [rack] }
 # planned onto small`),
+  },
+  KW4022: {
+    title: 'A cut rule that there is not',
+    why: 'The rule decides where chunks end, and so which data can be shared. Its name stands in every manifest; one that nobody knows could not be cut again.',
+    failing: replicate('factor 3 anti_affinity [] chunker { profile "kwam-window34-v2" }'),
+    passing: replicate('factor 3 anti_affinity [] chunker { profile "kwam-window34-v1" }'),
   },
 };

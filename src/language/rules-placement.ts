@@ -10,6 +10,7 @@ import type { CheckContext, Rule } from './check-context.ts';
 import { type Diagnostic, diagnostic } from './diagnostic.ts';
 import type { BlockIr, ProgramIr, ReferenceIr, WordIr } from './ir.ts';
 import { deployTargets, nodesOf, type Pool, poolsOf } from './pools.ts';
+import { CHUNKER_RULES } from './rules-chunker.ts';
 import type { SourceRange } from './source.ts';
 import { at, didYouMean, listed } from './suggestions.ts';
 
@@ -178,21 +179,6 @@ const checkPoolSource: Rule = (program) =>
     return diagnostic('KW4013', message, { file: program.file, range: nameRange });
   });
 
-const checkChunkSizes: Rule = (program) =>
-  blocksOf(program, 'replicate').flatMap(({ body }) => {
-    const chunker = bodyOf(body, 'chunker');
-    const sizes =
-      chunker === undefined
-        ? []
-        : ['min', 'target', 'max'].flatMap((name) => valueIn(chunker, name, 'quantity') ?? []);
-    return sizes.flatMap((size, index) => {
-      const before = sizes[index - 1];
-      if (before === undefined || before.amount <= size.amount) return [];
-      const message = `expected min ≤ target ≤ max, got ${before.written} before ${size.written}`;
-      return diagnostic('KW4014', message, at(program, size));
-    });
-  });
-
 const PLACEMENT_RULES: readonly Rule[] = [
   checkDomains,
   checkLabels,
@@ -201,7 +187,7 @@ const PLACEMENT_RULES: readonly Rule[] = [
   checkShardCount,
   checkPools,
   checkPoolSource,
-  checkChunkSizes,
+  ...CHUNKER_RULES,
 ];
 
 export function checkPlacement(program: ProgramIr, context: CheckContext): readonly Diagnostic[] {
