@@ -4,7 +4,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { KwamError } from '../errors.ts';
-import { addSignature, preAuthEncoding, type Signer, signersOf } from '../manifest/dsse.ts';
+import { preAuthEncoding, type Signer, signersOf } from '../manifest/dsse.ts';
+import { addSignature } from '../manifest/envelope-writer.ts';
 import { importPublicKey } from '../manifest/public-key.ts';
 import { CONSENT_PAYLOAD_TYPE, consentDigest, parseConsentToken } from '../rollout/consent-token.ts';
 import { checkExpiry, type OpenedConsent, openConsent } from '../rollout/consent-verify.ts';

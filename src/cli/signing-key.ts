@@ -16,7 +16,7 @@ export interface SigningKey {
 export function signingKey(path: string, name: string): SigningKey {
   const key = privateKeyOf(path);
   return {
-    signer: { keyid: name, sign: async (bytes) => signatureBytes(key, bytes) },
+    signer: { keyid: name, sign: async (parts) => signatureBytes(key, Buffer.concat(parts)) },
     publicKeyPem: createPublicKey(key).export({ type: 'spki', format: 'pem' }) as string,
   };
 }

@@ -4,7 +4,7 @@
  * a key that does not match, an SVID that its own bundle does not accept.
  * Does not read files (identity-files.ts) and does not renew itself.
  */
-import { createPrivateKey, createPublicKey, type KeyObject, sign, X509Certificate } from 'node:crypto';
+import { createPrivateKey, createPublicKey, createSign, type KeyObject, X509Certificate } from 'node:crypto';
 import { KwamError } from '../errors.ts';
 import { parseTrustDomain, type SpiffeId, type TrustDomain, trustDomainOf } from './spiffe-id.ts';
 import { checkSvid, expiresAtMsOf, readAuthorityId, type TrustBundle } from './svid.ts';
@@ -21,8 +21,8 @@ export interface Identity {
   readonly expiresAtMs: number;
   /** SubjectPublicKeyInfo in DER. */
   readonly publicKeySpki: Uint8Array;
-  /** ECDSA P-256 over SHA-256, r ‖ s (IEEE P1363, 64 bytes): the form that DSSE and WebCrypto use. */
-  sign(bytes: Uint8Array): Promise<Uint8Array>;
+  /** ECDSA P-256 over SHA-256 of the parts, one after another; r ‖ s (IEEE P1363, 64 bytes): the form that DSSE and WebCrypto use. */
+  sign(parts: readonly Uint8Array[]): Promise<Uint8Array>;
   /** The SVID check against this identity's bundle. */
   checkPeer(chain: readonly Uint8Array[], nowMs: number): SpiffeId;
 }
@@ -52,11 +52,17 @@ export function identityFromPems(pems: IdentityPems, nowMs: number): Identity {
     bundle,
     expiresAtMs: expiresAtMsOf(chain[0]!),
     publicKeySpki: new Uint8Array(publicKeySpki),
-    sign: async (bytes) => new Uint8Array(sign('sha256', bytes, { key, dsaEncoding: 'ieee-p1363' })),
+    sign: async (parts) => signParts(key, parts),
     checkPeer: (peerChain, atMs) => checkSvid(peerChain, bundle, atMs),
   };
   // A logger or JSON.stringify that meets an identity must not print its key.
   return Object.defineProperty(identity, 'privateKeyPem', { enumerable: false });
+}
+
+function signParts(key: KeyObject, parts: readonly Uint8Array[]): Uint8Array {
+  const signing = createSign('sha256');
+  for (const part of parts) signing.update(part);
+  return new Uint8Array(signing.sign({ key, dsaEncoding: 'ieee-p1363' }));
 }
 
 function refusedKey(rule: string, expected: string, actual: string, cause?: unknown): KwamError {

@@ -12,7 +12,7 @@ export function signerOf(identity: Identity): Signer {
   return {
     keyid: createHash('sha256').update(identity.publicKeySpki).digest('hex'),
     certs: identity.certificateChainPem,
-    sign: async (bytes) => identity.sign(bytes),
+    sign: (parts) => identity.sign(parts),
   };
 }
 

@@ -1,6 +1,8 @@
 /**
  * A growing byte array for documents of unknown length.
  * In: text and bytes, one after another. Out: one array that holds them all. Owns its buffer until `done`.
+ * A good guess of the length saves the second buffer that growing needs for a moment; room that was not used costs nothing
+ * in Node, where large arrays are pages that come into being when they are written.
  * Does not know JSON; text is written as UTF-8 and must be well-formed.
  */
 import { base64TextBytes, writeBase64 } from './base64.ts';
@@ -18,8 +20,13 @@ export class ByteWriter {
   }
 
   text(text: string): void {
-    this.#reserve(text.length * utf8BytesPerUnitMax);
-    this.#at += this.#utf8.encodeInto(text, this.#bytes.subarray(this.#at)).written;
+    for (let rest = text; ; ) {
+      const { read, written } = this.#utf8.encodeInto(rest, this.#bytes.subarray(this.#at));
+      this.#at += written;
+      if (read === rest.length) return;
+      rest = rest.slice(read);
+      this.#reserve(rest.length * utf8BytesPerUnitMax);
+    }
   }
 
   base64(bytes: Uint8Array): void {

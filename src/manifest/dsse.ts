@@ -1,7 +1,6 @@
 /**
- * DSSE envelopes: a payload, its type, and signatures over both.
- * In, to sign: payload bytes and signers. Out: the envelope as canonical JSON. In, to verify: envelope bytes, the accepted
- * payload types, trusted keys, a threshold. Out: the payload and the keys that signed it.
+ * DSSE envelopes: a payload, its type, and signatures over both. Here they are read; envelope-writer.ts makes them.
+ * In: envelope bytes, the accepted payload types, trusted keys, a threshold. Out: the payload and the keys that signed it.
  * Source: DSSE v1.0.0 (protocol.md, envelope.md of secure-systems-lab/dsse); ECDSA P-256 as r ‖ s (IEEE P1363) with
  * SHA-256, and Ed25519 (RFC 8032), both through WebCrypto, so that browsers and Node run the same code.
  * Ours: an optional `certs` field beside each signature, the signer's certificate chain in PEM; unauthenticated until the
@@ -10,16 +9,15 @@
  */
 import { KwamError } from '../errors.ts';
 import { signatureCountMax, signedPayloadBytesMax } from '../limits.ts';
-import { base64Bytes, base64TextBytes, fromBase64, readBase64, toBase64, writeBase64 } from './base64.ts';
-import { canonicalString } from './canonical-json.ts';
+import { base64Bytes, fromBase64, readBase64, toBase64 } from './base64.ts';
 import { JsonCursor } from './json-cursor.ts';
 
 export interface Signer {
   readonly keyid: string;
   /** PEM, leaf first; travels beside the signature. */
   readonly certs?: string;
-  /** Signs exactly these bytes: 64 bytes r ‖ s for ECDSA P-256 with SHA-256, or 64 bytes of Ed25519. */
-  sign(bytes: Uint8Array): Promise<Uint8Array>;
+  /** Signs exactly these bytes, one part after another: 64 bytes r ‖ s for ECDSA P-256 with SHA-256, or 64 bytes of Ed25519. */
+  sign(parts: readonly Uint8Array[]): Promise<Uint8Array>;
 }
 
 export interface EnvelopeSignature {
@@ -62,15 +60,16 @@ export interface VerifiedEnvelope extends Envelope {
   readonly acceptedKeys: readonly TrustedKey[];
 }
 
-const SIGNATURE_BYTES = 64;
+export const SIGNATURE_BYTES = 64;
 const textEncoder = new TextEncoder();
 
-function preAuthPrefix(payloadType: string, payloadBytes: number): Uint8Array {
+/** Pre-Authentication Encoding is this and then the payload. */
+export function preAuthPrefix(payloadType: string, payloadBytes: number): Uint8Array {
   const typeBytes = textEncoder.encode(payloadType).length;
   return textEncoder.encode(`DSSEv1 ${typeBytes} ${payloadType} ${payloadBytes} `);
 }
 
-function checkPayloadBytes(bytes: number): void {
+export function checkPayloadBytes(bytes: number): void {
   if (bytes <= signedPayloadBytesMax) return;
   throw new KwamError(
     'LIMIT_EXCEEDED',
@@ -87,61 +86,6 @@ export function preAuthEncoding(payloadType: string, payload: Uint8Array): Uint8
   all.set(prefix);
   all.set(payload, prefix.length);
   return all;
-}
-
-function signatureText({ sig, keyid, certs }: EnvelopeSignature): string {
-  const before = certs === undefined ? '' : `"certs":${canonicalString(certs)},`;
-  const named = keyid === undefined ? '' : `"keyid":${canonicalString(keyid)},`;
-  return `{${before}${named}"sig":"${toBase64(sig)}"}`;
-}
-
-async function signatureOf(signer: Signer, preAuth: Uint8Array): Promise<EnvelopeSignature> {
-  const { keyid, certs } = signer;
-  const sig = await signer.sign(preAuth);
-  if (sig.length === SIGNATURE_BYTES) return { sig, keyid, ...(certs === undefined ? {} : { certs }) };
-  throw new KwamError(
-    'USAGE',
-    `signer ${keyid}: expected ${SIGNATURE_BYTES} bytes (r ‖ s, not DER), got ${sig.length}`,
-  );
-}
-
-/** The envelope's bytes: canonical JSON, so that the same payload and signatures always give the same bytes. */
-export async function signEnvelope(
-  payloadType: string,
-  payload: Uint8Array,
-  signers: readonly Signer[],
-): Promise<Uint8Array<ArrayBuffer>> {
-  checkSignatureCount(signers.length);
-  const preAuth = preAuthEncoding(payloadType, payload);
-  const signatures = await Promise.all(signers.map((signer) => signatureOf(signer, preAuth)));
-  return envelopeBytes(payloadType, payload, signatures);
-}
-
-/** The same payload with one signature more; those that are there are kept, whether or not anyone trusts them. */
-export async function addSignature(envelope: Envelope, signer: Signer): Promise<Uint8Array<ArrayBuffer>> {
-  checkSignatureCount(envelope.signatures.length + 1);
-  const added = await signatureOf(signer, envelope.preAuth);
-  return envelopeBytes(envelope.payloadType, envelope.payload, [...envelope.signatures, added]);
-}
-
-function checkSignatureCount(count: number): void {
-  if (count >= 1 && count <= signatureCountMax) return;
-  throw new KwamError('USAGE', `expected 1 to ${signatureCountMax} signers, got ${count}`);
-}
-
-function envelopeBytes(
-  payloadType: string,
-  payload: Uint8Array,
-  signatures: readonly EnvelopeSignature[],
-): Uint8Array<ArrayBuffer> {
-  const head = textEncoder.encode('{"payload":"');
-  const tail = textEncoder.encode(
-    `","payloadType":${canonicalString(payloadType)},"signatures":[${signatures.map(signatureText).join(',')}]}`,
-  );
-  const envelope = new Uint8Array(head.length + base64TextBytes(payload.length) + tail.length);
-  envelope.set(head);
-  envelope.set(tail, writeBase64(payload, envelope, head.length));
-  return envelope;
 }
 
 type Members = Map<string, () => void>;

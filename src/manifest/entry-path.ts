@@ -54,20 +54,25 @@ function refuse(path: EntryPath, why: string): never {
 /** Length, NUL, and the one form; also for the targets of symbolic links, which may point anywhere. */
 export function checkPathBytes(path: EntryPath): void {
   if (typeof path === 'string' && !path.isWellFormed()) refuse(path, 'expected well-formed Unicode or bytes');
-  const bytes = entryPathBytes(path);
-  if (bytes.length === 0 || bytes.length > entryPathBytesMax) {
-    refuse(path, `expected 1 to ${entryPathBytesMax} bytes, got ${bytes.length}`);
+  // A string has at most three bytes a unit: a short one need not be encoded to know that it is short.
+  const bytes = path.length * 3 <= entryPathBytesMax ? path.length : entryPathBytes(path).length;
+  if (bytes === 0 || bytes > entryPathBytesMax) {
+    refuse(path, `expected 1 to ${entryPathBytesMax} bytes, got ${bytes}`);
   }
-  if (bytes.includes(0)) refuse(path, 'expected no NUL byte');
+  if (typeof path === 'string' ? path.includes('\0') : path.includes(0)) refuse(path, 'expected no NUL byte');
   if (typeof path !== 'string' && typeof entryPath(path) === 'string') {
     refuse(path, 'expected a name that is valid UTF-8 to be written as text');
   }
 }
 
+/** A segment that is empty, `.` or `..`. */
+const NO_NAME = /(?:^|\/)\.{0,2}(?:\/|$)/;
+
 export function checkRelativePath(path: EntryPath): void {
   checkPathBytes(path);
-  const segments = (typeof path === 'string' ? path : latin1.decode(path)).split('/');
-  for (const segment of segments) {
+  const text = typeof path === 'string' ? path : latin1.decode(path);
+  if (!NO_NAME.test(text)) return;
+  for (const segment of text.split('/')) {
     if (segment === '' || segment === '.' || segment === '..') {
       refuse(path, `expected a relative path of real names, got the segment ${JSON.stringify(segment)}`);
     }

@@ -17,8 +17,18 @@ import {
 } from './manifest.ts';
 import { checkManifest } from './manifest-check.ts';
 
-/** Texts of this many array elements are handed to the writer at once. */
-const elementsPerText = 4096;
+/** Texts of this many array elements are handed to the writer at once: enough for it to be quick, small for the heap. */
+const elementsPerText = 1024;
+/** Of a digest in base64 and a length with its comma; of an entry without its names, when its numbers are the longest. */
+const chunkTextBytes = 44 + 11;
+const entryTextBytes = 160;
+
+/** Names of plain ASCII take what this says; others let the writer grow. */
+function textBytesExpected({ chunks, files }: Manifest): number {
+  let bytes = 2048 + chunks.lengths.length * chunkTextBytes + files.length * entryTextBytes;
+  for (const entry of files) bytes += entry.path.length + ('target' in entry ? entry.target.length : 0);
+  return bytes;
+}
 
 function pathMember(name: string, path: EntryPath): string {
   if (typeof path === 'string') return `"${name}":${canonicalString(path)}`;
@@ -66,7 +76,7 @@ export function encodeManifest(manifest: Manifest): Uint8Array<ArrayBuffer> {
   checkManifest(manifest);
   const { chunks, files } = manifest;
   const count = chunks.lengths.length;
-  const writer = new ByteWriter(1024 + count * 50 + files.length * 160);
+  const writer = new ByteWriter(textBytesExpected(manifest));
   writer.text(
     `{"bytes":${manifest.bytes},"chunker":${chunkerText(manifest.chunker)},"chunks":{"count":${count},`,
   );

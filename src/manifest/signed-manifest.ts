@@ -1,27 +1,29 @@
 /**
  * Manifests under signature: what a producer publishes and what everyone else starts from.
- * In, to sign: a Manifest and signers. Out: the envelope's bytes and the manifest's digest. In, to verify: envelope bytes and whom
+ * In, to sign: a Manifest and signers. Out: the envelope in parts and the manifest's digest. In, to verify: envelope bytes and whom
  * to trust. Out: the Manifest, only when enough trusted keys signed it and one of them speaks for its producer.
  * Source: ARCHITECTURE.md "Manifest"; dsse.ts for the envelope.
  * The manifest's digest is SHA-256 of the payload, not of the envelope: it stays when a signature is added.
  */
 import { asDigest, type Digest, sameBytes, toHex } from '../digest.ts';
 import { KwamError } from '../errors.ts';
+import { manifestPartBytes } from '../limits.ts';
 import {
   type Signer,
-  signEnvelope,
   type TrustedKey,
   type VerifiedEnvelope,
   type VerifyOptions,
   verifyEnvelope,
 } from './dsse.ts';
+import { envelopeParts, signPayload } from './envelope-writer.ts';
 import { type Manifest, manifestPayloadType } from './manifest.ts';
 import { parseManifest } from './manifest-reader.ts';
 import { encodeManifest } from './manifest-writer.ts';
 
 export interface SignedManifest {
-  readonly envelope: Uint8Array;
   readonly digest: Digest;
+  /** The envelope, in the parts that packs store: each is made when it is asked for, so that the whole never lies in memory. */
+  parts(): Iterable<Uint8Array<ArrayBuffer>>;
 }
 
 export interface VerifiedManifest {
@@ -41,8 +43,8 @@ export async function manifestDigest(payload: Uint8Array): Promise<Digest> {
 
 export async function signManifest(manifest: Manifest, signers: readonly Signer[]): Promise<SignedManifest> {
   const payload = encodeManifest(manifest);
-  const envelope = await signEnvelope(manifestPayloadType, payload, signers);
-  return { envelope, digest: await manifestDigest(payload) };
+  const signed = await signPayload(manifestPayloadType, payload, signers);
+  return { digest: await manifestDigest(payload), parts: () => envelopeParts(signed, manifestPartBytes) };
 }
 
 async function opened(envelope: Uint8Array, trust: ManifestTrust): Promise<VerifiedEnvelope> {

@@ -10,7 +10,6 @@ import { DIGEST_BYTES, type Digest, type DigestHex, toHex } from '../digest.ts';
 import { KwamError } from '../errors.ts';
 import type { Signer } from '../manifest/dsse.ts';
 import type { Manifest, ManifestEntry } from '../manifest/manifest.ts';
-import { splitParts } from '../manifest/manifest-parts.ts';
 import { signManifest } from '../manifest/signed-manifest.ts';
 import type { Plan } from '../plan.ts';
 import { type Catalog, checkObjectName, type PackRecordEntry } from '../replication/catalog.ts';
@@ -174,7 +173,7 @@ class Put {
     const signed = await signManifest(manifest, [this.#services.signer]);
     const footings: Footing[] = [];
     const parts: DigestHex[] = [];
-    for (const part of splitParts(signed.envelope)) {
+    for (const part of signed.parts()) {
       const { run, footing } = await storeRecords(this.#reader, [part]);
       parts.push(toHex(run.digests));
       footings.push(footing);

@@ -90,15 +90,22 @@ export async function readManifest(
   access: PackAccess,
   record: ObjectRecord,
 ): Promise<Manifest> {
-  const parts: Uint8Array[] = [];
-  for (const digest of record.parts) parts.push(await readPart(services, access, record, digest));
+  const envelope = await joinParts(record.parts.length, partsOf(services, access, record));
   const trust = { trust: services.trust, digest: fromHex(record.manifest) };
-  const { manifest } = await verifySignedManifest(joinParts(parts), trust);
+  const { manifest } = await verifySignedManifest(envelope, trust);
   if (manifest.name === record.name) return manifest;
   throw new KwamError(
     'MANIFEST_INVALID',
     `expected the manifest of ${JSON.stringify(record.name)}, got that of ${JSON.stringify(manifest.name)}; the name was redirected`,
   );
+}
+
+async function* partsOf(
+  services: RestoreServices,
+  access: PackAccess,
+  record: ObjectRecord,
+): AsyncGenerator<Uint8Array> {
+  for (const digest of record.parts) yield await readPart(services, access, record, digest);
 }
 
 /** Parts are stored last, so the search begins at the end; a damaged copy is set aside and the next one is tried. */

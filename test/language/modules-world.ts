@@ -8,7 +8,7 @@ import { judgeSignature, MODULE_PAYLOAD_TYPE, type ModuleKey } from '../../src/c
 import { meaningOf, readModule } from '../../src/language/modules.ts';
 import type { ModuleCopy, ModuleLibrary } from '../../src/language/modules-graph.ts';
 import { canonicalBytes } from '../../src/manifest/canonical-json.ts';
-import { signEnvelope } from '../../src/manifest/dsse.ts';
+import { signEnvelope } from '../../src/manifest/envelope-writer.ts';
 import { importPublicKey } from '../../src/manifest/public-key.ts';
 
 export const VERSION = 'apiVersion "kwam.dev/v0.2"';
@@ -25,7 +25,10 @@ export async function keyPair(name: string, modules: readonly string[]): Promise
 }
 
 export function signed(key: KeyObject, statement: object): Promise<Uint8Array> {
-  const signer = { keyid: 'test', sign: async (bytes: Uint8Array) => sign(null, bytes, key) };
+  const signer = {
+    keyid: 'test',
+    sign: async (parts: readonly Uint8Array[]) => sign(null, Buffer.concat(parts), key),
+  };
   return signEnvelope(MODULE_PAYLOAD_TYPE, canonicalBytes({ schema: 'kwam.module/v1', ...statement }), [
     signer,
   ]);

@@ -8,7 +8,8 @@ import { expect, it } from 'vitest';
 import { fromHex, parseDigestHex, toHex } from '../../src/digest.ts';
 import type { Manifest } from '../../src/manifest/manifest.ts';
 import { importPublicKey } from '../../src/manifest/public-key.ts';
-import { signManifest, verifySignedManifest } from '../../src/manifest/signed-manifest.ts';
+import { verifySignedManifest } from '../../src/manifest/signed-manifest.ts';
+import { signWhole } from './samples.ts';
 
 const DIGEST = 'b849d0e7ed341f142055c5ee46240cea86ecb6f5b2c95c26c64e7c1d15c33f66';
 const SIGNATURE = 'm4alaidleIZ36zSrpQ/vbayGQDmOv42lctleHap5fBIqb/0R1RWJ4eYLcBqN7rUBXr8FkvTvpQW4go0E+SnbCA==';
@@ -83,9 +84,9 @@ it('digest and signature are right by node:crypto alone', () => {
 it('this code writes it and reads it', async () => {
   const signer = {
     keyid: 'rfc8032-test-1',
-    sign: async (bytes: Uint8Array) => sign(null, bytes, privateKey),
+    sign: async (parts: readonly Uint8Array[]) => sign(null, Buffer.concat(parts), privateKey),
   };
-  const { envelope, digest } = await signManifest(MANIFEST, [signer]);
+  const { envelope, digest } = await signWhole(MANIFEST, [signer]);
   expect(new TextDecoder().decode(envelope)).toBe(ENVELOPE);
   expect(toHex(digest)).toBe(DIGEST);
   const key = await importPublicKey(publicKey.export({ type: 'spki', format: 'pem' }).toString());

@@ -3,8 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { manifestPartBytes } from '../../src/limits.ts';
 import { canonicalJson } from '../../src/manifest/canonical-json.ts';
 import { entryPath } from '../../src/manifest/entry-path.ts';
+import { envelopeParts, signPayload } from '../../src/manifest/envelope-writer.ts';
 import type { Manifest } from '../../src/manifest/manifest.ts';
-import { joinParts, splitParts } from '../../src/manifest/manifest-parts.ts';
+import { joinParts } from '../../src/manifest/manifest-parts.ts';
 import { parseManifest } from '../../src/manifest/manifest-reader.ts';
 import { encodeManifest } from '../../src/manifest/manifest-writer.ts';
 import { chunkAt, chunksOfEntry, entryAt, streamLayout } from '../../src/manifest/stream-layout.ts';
@@ -13,6 +14,7 @@ import {
   anyManifest,
   fileAt,
   hardlinkAt,
+  p256Signer,
   SAMPLE,
   sampleWith,
   sampleWithEntries,
@@ -223,13 +225,25 @@ describe('where files and chunks lie', () => {
 });
 
 describe('parts', () => {
-  it('come together again', () => {
-    const envelope = seededRandom(5).fill(new Uint8Array(2 * manifestPartBytes + 17));
-    const parts = splitParts(envelope);
-    expect(parts.map((part) => part.length)).toEqual([manifestPartBytes, manifestPartBytes, 17]);
-    expect(Buffer.compare(joinParts(parts), envelope)).toBe(0);
-    expect(() => splitParts(new Uint8Array(0))).toThrow(/no bytes/);
-    expect(() => joinParts([])).toThrow(invalid);
+  it.each([0, 1, 196_607, 196_608, 400_001])('of %i bytes are the envelope, cut anywhere', async (bytes) => {
+    const { signer } = await p256Signer();
+    const payload = seededRandom(5).fill(new Uint8Array(bytes));
+    const signed = await signPayload('text/plain', payload, [signer]);
+    const [whole] = [...envelopeParts(signed, Number.MAX_SAFE_INTEGER)];
+    expect(JSON.parse(utf8(whole!)).payload).toBe(Buffer.from(payload).toString('base64'));
+    for (const partBytes of [9973, 65_536, whole!.length - 1, whole!.length]) {
+      const parts = [...envelopeParts(signed, partBytes)];
+      expect(parts.slice(0, -1).every((part) => part.length === partBytes)).toBe(true);
+      expect(Buffer.compare(await joinParts(parts.length, parts), whole!)).toBe(0);
+    }
+  });
+
+  it('are refused when there is none, too many, or more than their number says', async () => {
+    await expect(joinParts(0, [])).rejects.toThrow(invalid);
+    await expect(joinParts(1_000_000, [])).rejects.toThrow(invalid);
+    await expect(joinParts(1, [new Uint8Array(manifestPartBytes), new Uint8Array(1)])).rejects.toThrow(
+      invalid,
+    );
   });
 });
 

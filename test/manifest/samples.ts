@@ -2,10 +2,11 @@
  * Manifests for tests: one of every kind of entry, and arbitrary valid ones for properties.
  */
 import * as fc from 'fast-check';
-import type { DigestHex } from '../../src/digest.ts';
+import type { Digest, DigestHex } from '../../src/digest.ts';
 import type { Signer } from '../../src/manifest/dsse.ts';
 import { type EntryPath, entryPath, pathKey } from '../../src/manifest/entry-path.ts';
 import type { Manifest, ManifestEntry } from '../../src/manifest/manifest.ts';
+import { signManifest } from '../../src/manifest/signed-manifest.ts';
 
 const textEncoder = new TextEncoder();
 export const PRODUCER = 'spiffe://kwam.dev/node/n0001';
@@ -85,9 +86,17 @@ export async function ed25519Signer(keyid = 'test'): Promise<{ signer: Signer; p
 function signerOf(key: CryptoKey, keyid: string, algorithm: EcdsaParams | Algorithm): Signer {
   return {
     keyid,
-    sign: async (bytes) =>
-      new Uint8Array(await crypto.subtle.sign(algorithm, key, bytes as Uint8Array<ArrayBuffer>)),
+    sign: async (parts) => new Uint8Array(await crypto.subtle.sign(algorithm, key, Buffer.concat(parts))),
   };
+}
+
+/** With the envelope in one array. */
+export async function signWhole(
+  manifest: Manifest,
+  signers: readonly Signer[],
+): Promise<{ readonly envelope: Uint8Array<ArrayBuffer>; readonly digest: Digest }> {
+  const { digest, parts } = await signManifest(manifest, signers);
+  return { digest, envelope: new Uint8Array(Buffer.concat([...parts()])) };
 }
 
 const segment = fc

@@ -1,11 +1,11 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { asDigest, sameBytes } from '../../src/digest.ts';
 import type { Signer, TrustedKey } from '../../src/manifest/dsse.ts';
-import { signEnvelope } from '../../src/manifest/dsse.ts';
+import { signEnvelope } from '../../src/manifest/envelope-writer.ts';
 import { manifestPayloadType } from '../../src/manifest/manifest.ts';
-import { signManifest, verifySignedManifest } from '../../src/manifest/signed-manifest.ts';
+import { verifySignedManifest } from '../../src/manifest/signed-manifest.ts';
 import { seededRandom } from '../../src/random.ts';
-import { ed25519Signer, PRODUCER, p256Signer, SAMPLE } from './samples.ts';
+import { ed25519Signer, PRODUCER, p256Signer, SAMPLE, signWhole } from './samples.ts';
 
 const signatureError = expect.objectContaining({ code: 'MANIFEST_SIGNATURE' });
 let signer: Signer;
@@ -16,11 +16,11 @@ beforeAll(async () => {
 });
 
 const verifiedBy = async (...trust: TrustedKey[]) =>
-  verifySignedManifest((await signManifest(SAMPLE, [signer])).envelope, { trust });
+  verifySignedManifest((await signWhole(SAMPLE, [signer])).envelope, { trust });
 
 describe('a signed manifest', () => {
   it('comes back with the digest that its producer computed', async () => {
-    const { envelope, digest } = await signManifest(SAMPLE, [signer]);
+    const { envelope, digest } = await signWhole(SAMPLE, [signer]);
     const verified = await verifySignedManifest(envelope, { trust: [{ key }], digest });
     expect(verified.manifest).toEqual(SAMPLE);
     expect(verified.digest).toEqual(digest);
@@ -28,13 +28,13 @@ describe('a signed manifest', () => {
 
   it('keeps its digest when another key signs it', async () => {
     const other = await ed25519Signer();
-    const one = await signManifest(SAMPLE, [signer]);
-    const two = await signManifest(SAMPLE, [signer, other.signer]);
+    const one = await signWhole(SAMPLE, [signer]);
+    const two = await signWhole(SAMPLE, [signer, other.signer]);
     expect(sameBytes(one.digest, two.digest)).toBe(true);
   });
 
   it('is refused when it is not the one that was asked for', async () => {
-    const { envelope } = await signManifest(SAMPLE, [signer]);
+    const { envelope } = await signWhole(SAMPLE, [signer]);
     const digest = asDigest(new Uint8Array(32));
     await expect(verifySignedManifest(envelope, { trust: [{ key }], digest })).rejects.toThrow(/another one/);
   });
@@ -73,7 +73,7 @@ describe('the producer', () => {
 
 describe('every single flipped bit of an envelope', () => {
   it('is refused, or leaves the verified content as it was', async () => {
-    const { envelope } = await signManifest(SAMPLE, [signer]);
+    const { envelope } = await signWhole(SAMPLE, [signer]);
     const random = seededRandom(7);
     const flips = process.env['KWAM_CAMPAIGN'] === '1' ? envelope.length : 700;
     let refused = 0;

@@ -2,6 +2,7 @@
  * Nodes of one cluster inside this process: real stores in a temporary directory, real worker threads (one pool for all), the
  * real services; control store and network are the memory twins. Everything that services report is collected in `seen`.
  */
+import { createSign, generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,7 +14,8 @@ import { DedupIndex } from '../../src/dedup/dedup-index.ts';
 import type { DigestHex } from '../../src/digest.ts';
 import { KwamError } from '../../src/errors.ts';
 import { MIB } from '../../src/limits.ts';
-import type { TrustedKey } from '../../src/manifest/dsse.ts';
+import type { Signer, TrustedKey } from '../../src/manifest/dsse.ts';
+import { importPublicKey } from '../../src/manifest/public-key.ts';
 import { type IngestServices, ingest, type PutResult } from '../../src/pipeline/ingest.ts';
 import { KnownChunks } from '../../src/pipeline/known-chunks.ts';
 import { type RestoreResult, type RestoreServices, restore } from '../../src/pipeline/restore.ts';
@@ -38,7 +40,6 @@ import type { Handler, JsonValue, PeerId, Transport } from '../../src/transport/
 import { loadKernels, readCodecId } from '../../src/wasm/load.ts';
 import { ByteBudget } from '../../src/workers/byte-budget.ts';
 import { createPool, type WorkerOptions, type WorkerPool } from '../../src/workers/pool.ts';
-import { ed25519Signer } from '../manifest/samples.ts';
 
 export const WORKER_ENTRY = new URL('../../src/worker.ts', import.meta.url);
 export const SIZES: ChunkerSizes = {
@@ -139,7 +140,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const pool = testPool(options, replaced);
   const network = memoryNetwork(options.faults);
   const catalog = new Catalog(new MemoryControlStore({ clock: systemClock }));
-  const { signer, publicKey } = await ed25519Signer();
+  const { signer, publicKey } = await createSigner();
   const members: Member[] = [];
   const nodes: TestNode[] = [];
   const transports: Transport[] = [];
@@ -166,6 +167,18 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** As an identity signs: part after part, without a copy of the whole. */
+async function createSigner(): Promise<{ readonly signer: Signer; readonly publicKey: CryptoKey }> {
+  const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const sign: Signer['sign'] = async (parts) => {
+    const signing = createSign('sha256');
+    for (const part of parts) signing.update(part);
+    return signing.sign({ key: pair.privateKey, dsaEncoding: 'ieee-p1363' });
+  };
+  const spki = pair.publicKey.export({ type: 'spki', format: 'der' });
+  return { signer: { keyid: 'test', sign }, publicKey: await importPublicKey(spki) };
 }
 
 interface Shared {

@@ -4,7 +4,8 @@
  */
 import { createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { parseSpiffeId } from '../../src/identity/spiffe-id.ts';
-import { type Signer, signEnvelope } from '../../src/manifest/dsse.ts';
+import type { Signer } from '../../src/manifest/dsse.ts';
+import { signEnvelope } from '../../src/manifest/envelope-writer.ts';
 import type { GrantPlan, KeyReference, TrustedKeyPlan } from '../../src/plan.ts';
 import { type ConsentPolicy, compileConsentPolicy } from '../../src/rollout/consent-policy.ts';
 import {
@@ -39,7 +40,13 @@ export function holder(name: string, person: string, kind: 'ed25519' | 'p256' = 
     kind === 'ed25519'
       ? sign(null, bytes, privateKey)
       : sign('sha256', bytes, { key: privateKey, dsaEncoding: 'ieee-p1363' });
-  return { name, person, privateKey, pem, signer: { keyid: name, sign: async (bytes) => signBytes(bytes) } };
+  return {
+    name,
+    person,
+    privateKey,
+    pem,
+    signer: { keyid: name, sign: async (parts) => signBytes(Buffer.concat(parts)) },
+  };
 }
 
 /** The signer that the grant names. */

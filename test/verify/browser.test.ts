@@ -5,10 +5,9 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { signManifest } from '../../src/manifest/signed-manifest.ts';
 import { seededRandom } from '../../src/random.ts';
 import { chunkStream } from '../../src/verify.ts';
-import { ed25519Signer, p256Signer } from '../manifest/samples.ts';
+import { ed25519Signer, p256Signer, signWhole } from '../manifest/samples.ts';
 import { ensureDebianPackage } from '../setup/debian.ts';
 import type { KwamPage } from './page/page.ts';
 import { listOf, manifestOf, sha256Hex } from './streams.ts';
@@ -54,7 +53,7 @@ async function bundle(): Promise<string> {
 async function signWith(make: typeof p256Signer, name: string): Promise<void> {
   const { signer, publicKey } = await make();
   const lengths = expectedChunks.map(([, , length]) => length);
-  const { envelope } = await signManifest(manifestOf(data, lengths, [1_000_000, 2_000_000]), [signer]);
+  const { envelope } = await signWhole(manifestOf(data, lengths, [1_000_000, 2_000_000]), [signer]);
   const der = Buffer.from(await crypto.subtle.exportKey('spki', publicKey)).toString('base64');
   keys.push({ pem: `-----BEGIN PUBLIC KEY-----\n${der}\n-----END PUBLIC KEY-----`, envelope: name });
   served.set(name, { type: 'application/json', body: envelope });

@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { signManifest } from '../../src/manifest/signed-manifest.ts';
 import { seededRandom } from '../../src/random.ts';
 import { chunkStream, type KwamError, verifyChunk, verifyManifest, verifyStream } from '../../src/verify.ts';
-import { ed25519Signer, p256Signer, SAMPLE } from '../manifest/samples.ts';
+import { ed25519Signer, p256Signer, SAMPLE, signWhole } from '../manifest/samples.ts';
 import { referenceCuts } from '../reference/chunker.ts';
 import { collect, inPieces, listOf, manifestOf, randomSplit, sha256Hex, untilError } from './streams.ts';
 
@@ -199,7 +198,7 @@ describe('verifyManifest', () => {
   it('takes keys as PEM, JWK, DER or CryptoKey, and envelopes as bytes or text', async () => {
     for (const make of [p256Signer, ed25519Signer]) {
       const { signer, publicKey } = await make();
-      const { envelope, digest } = await signManifest(SAMPLE, [signer]);
+      const { envelope, digest } = await signWhole(SAMPLE, [signer]);
       const der = new Uint8Array(await crypto.subtle.exportKey('spki', publicKey));
       const pem = `-----BEGIN PUBLIC KEY-----\n${Buffer.from(der).toString('base64')}\n-----END PUBLIC KEY-----\n`;
       const jwk = await crypto.subtle.exportKey('jwk', publicKey);
@@ -215,7 +214,7 @@ describe('verifyManifest', () => {
 
   it('asks a trust function, and refuses to be asked about nobody', async () => {
     const { signer, publicKey } = await p256Signer();
-    const { envelope } = await signManifest(SAMPLE, [{ ...signer, certs: 'chain' }]);
+    const { envelope } = await signWhole(SAMPLE, [{ ...signer, certs: 'chain' }]);
     const trust = async (signature: { readonly certs?: string }) =>
       signature.certs === 'chain' ? [{ key: publicKey, identity: SAMPLE.producer }] : [];
     expect((await verifyManifest(envelope, { trust })).name).toBe(SAMPLE.name);
