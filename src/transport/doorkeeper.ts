@@ -3,12 +3,12 @@
  * In: TLS sockets whose handshake is done, and later the calls that arrive over them. Out: the peer ID that the SVID
  * check has proven, or KwamError UNAUTHENTICATED.
  */
-import { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { Clock } from '../clock.ts';
 import { KwamError } from '../errors.ts';
 import type { Credentials } from './credentials.ts';
+import { expiresAtMsOf } from './expiry.ts';
 import { derChainOf, unauthenticated } from './tls-peer.ts';
 import type { PeerId } from './transport.ts';
 
@@ -38,7 +38,8 @@ export class Doorkeeper {
     this.#options = options;
   }
 
-  enter(socket: TLSSocket): boolean {
+  /** @returns when the client's certificates end; undefined when it is refused. */
+  enter(socket: TLSSocket): number | undefined {
     const remote = `${socket.remoteAddress}:${socket.remotePort}`;
     const certificate = socket.getPeerCertificate(true);
     try {
@@ -47,13 +48,13 @@ export class Doorkeeper {
       socket.once('close', () => {
         if (--admission.sockets === 0) this.#admitted.delete(certificate.fingerprint256);
       });
-      return true;
+      return admission.expiresAtMs;
     } catch (cause) {
       const refusal = unauthenticated(`${this.#options.credentials.spiffeId} refuses this client`, cause);
       this.#refusals.set(remote, refusal);
       socket.once('close', () => this.#refusals.delete(remote));
       this.#options.refused(remote, refusal);
-      return false;
+      return undefined;
     }
   }
 
@@ -69,7 +70,7 @@ export class Doorkeeper {
     }
     const peer = this.#options.credentials.checkPeer(chain, this.#options.clock.now());
     if (!socket.authorized) throw socket.authorizationError;
-    const expiresAtMs = new X509Certificate(chain[0]!).validToDate.getTime();
+    const expiresAtMs = expiresAtMsOf(chain);
     const admission = this.#admitted.get(fingerprint) ?? { peer, expiresAtMs, sockets: 0 };
     this.#admitted.set(fingerprint, admission);
     return admission;

@@ -27,6 +27,7 @@ import { parseAddress } from './address.ts';
 import { consumeBytes, consumeJson } from './consume-stream.ts';
 import type { Credentials } from './credentials.ts';
 import { CreditReceiver } from './credit.ts';
+import { expiresAtMsOf, untilExpiry } from './expiry.ts';
 import { lostPeer } from './failures.ts';
 import { ERROR_TRAILER, STREAM_PATH } from './grpc-method.ts';
 import { checkServer, derChainOf, diagnose, TLS_SERVER_NAME, unauthenticated } from './tls-peer.ts';
@@ -91,11 +92,18 @@ class ServerSide {
   readonly #options: GrpcClientOptions;
   #expected: PeerId | undefined;
   #refusal: KwamError | undefined;
+  #expiresAtMs: number;
 
   constructor(address: string, expected: PeerId | undefined, options: GrpcClientOptions) {
     this.address = address;
     this.#expected = expected;
     this.#options = options;
+    this.#expiresAtMs = options.credentials.expiresAtMs;
+  }
+
+  /** The first end of a certificate, ours or theirs, that any connection to it was opened with. */
+  get expiresAtMs(): number {
+    return this.#expiresAtMs;
   }
 
   get expected(): PeerId | undefined {
@@ -122,6 +130,7 @@ class ServerSide {
     try {
       this.#expected = checkServer(credentials, this.address, this.#expected, chain, clock.now());
       this.#refusal = undefined;
+      this.#expiresAtMs = Math.min(this.#expiresAtMs, expiresAtMsOf(chain));
       return undefined;
     } catch (error) {
       this.#refusal = error as KwamError;
@@ -219,8 +228,9 @@ class GrpcConnection implements Connection {
   readonly #options: GrpcClientOptions;
   readonly #closedHook: (connection: Connection) => void;
   readonly #live = new Set<CreditReceiver>();
+  readonly #ending = new AbortController();
   #pulls: Client | undefined;
-  #closed = false;
+  #closedFor: string | undefined;
 
   constructor(
     server: ServerSide,
@@ -233,6 +243,14 @@ class GrpcConnection implements Connection {
     this.#calls = calls;
     this.#options = options;
     this.#closedHook = closed;
+    void this.#endAtExpiry();
+  }
+
+  async #endAtExpiry(): Promise<void> {
+    const expiresAtMs = (): number => this.#server.expiresAtMs;
+    if (!(await untilExpiry(this.#options.clock, expiresAtMs, this.#ending.signal))) return;
+    const when = new Date(expiresAtMs()).toISOString();
+    this.#close(`an SVID that this connection was opened with expired at ${when}`);
   }
 
   call: Connection['call'] = (method, request, { signal } = {}) =>
@@ -245,7 +263,7 @@ class GrpcConnection implements Connection {
     }, signal);
 
   #open(client: Client, open: Open, creditBytes: number): CreditReceiver {
-    if (this.#closed) throw lostPeer(this.#server.address, new Error('this connection was closed'));
+    if (this.#closedFor !== undefined) throw lostPeer(this.#server.address, new Error(this.#closedFor));
     const receiver: CreditReceiver = new CreditReceiver(creditBytes, {
       grant: (bytes) => void stream.write(bufferOf(encodeCredit(bytes))),
       cancel: () => stream.cancel(),
@@ -265,10 +283,14 @@ class GrpcConnection implements Connection {
   }
 
   async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    for (const receiver of this.#live)
-      receiver.fail(lostPeer(this.#server.address, new Error('this connection was closed')));
+    this.#close('this connection was closed');
+  }
+
+  #close(why: string): void {
+    if (this.#closedFor !== undefined) return;
+    this.#closedFor = why;
+    this.#ending.abort();
+    for (const receiver of this.#live) receiver.fail(lostPeer(this.#server.address, new Error(why)));
     this.#live.clear();
     this.#calls.close();
     this.#pulls?.close();

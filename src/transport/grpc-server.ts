@@ -23,6 +23,7 @@ import { formatAddress, parseAddress } from './address.ts';
 import type { Credentials } from './credentials.ts';
 import { CreditGate } from './credit.ts';
 import { Doorkeeper } from './doorkeeper.ts';
+import { untilExpiry } from './expiry.ts';
 import { lostPeer, portTaken } from './failures.ts';
 import { ERROR_TRAILER, STREAM_PATH } from './grpc-method.ts';
 import { creditBytesOf, type Send, serveStream } from './serve-stream.ts';
@@ -64,7 +65,7 @@ export async function listenGrpc(
   const tls = createServer(tlsOptions(options.credentials), (socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
-    admit(socket, gate, injector);
+    admit(socket, gate, injector, options);
   });
   tls.on('tlsClientError', (error, socket) => options.refused(socket.remoteAddress ?? 'unknown', error));
   const actual = await bind(tls, address);
@@ -101,12 +102,26 @@ function tlsOptions(credentials: Credentials) {
   } as const;
 }
 
-function admit(socket: TLSSocket, gate: Doorkeeper, injector: ConnectionInjector): void {
+function admit(
+  socket: TLSSocket,
+  gate: Doorkeeper,
+  injector: ConnectionInjector,
+  { clock, credentials }: GrpcServerOptions,
+): void {
   socket.setNoDelay(true);
   // grpc-js listens for errors only once it has a session.
   socket.on('error', () => socket.destroy());
-  if (!gate.enter(socket)) setTimeout(() => socket.destroy(), REFUSED_LINGER_MS).unref();
+  const expiresAtMs = gate.enter(socket);
+  if (expiresAtMs === undefined) setTimeout(() => socket.destroy(), REFUSED_LINGER_MS).unref();
+  else void endAtExpiry(socket, clock, Math.min(expiresAtMs, credentials.expiresAtMs));
   injector.injectConnection(socket);
+}
+
+/** Neither side's certificate is outlived, whatever the client does. */
+async function endAtExpiry(socket: TLSSocket, clock: Clock, expiresAtMs: number): Promise<void> {
+  const closed = new AbortController();
+  socket.once('close', () => closed.abort());
+  if (await untilExpiry(clock, () => expiresAtMs, closed.signal)) socket.destroy();
 }
 
 function bind(tls: TlsServer, address: string): Promise<string> {

@@ -4,11 +4,13 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
 import { connect as tlsConnect } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Clock } from '../../src/clock.ts';
 import { systemClock } from '../../src/clock.ts';
+import type { KwamError } from '../../src/errors.ts';
 import { createAuthority, issueSvid, type KeyedPem } from '../../src/identity/authority.ts';
 import { type Identity, identityFromPems } from '../../src/identity/identity.ts';
 import { initAuthority, issueIdentity } from '../../src/identity/identity-files.ts';
@@ -152,6 +154,56 @@ describe('bad certificates', () => {
     expect(error.code).toBe('UNAUTHENTICATED');
     expect(error.message).toContain('expired at');
     expect(handled).toBe(1);
+  });
+
+  describe('a stream that is open when an SVID expires', () => {
+    /** Certificates end at whole seconds. */
+    const soon = (): Variation => ({ validMs: Date.now() - MADE + 2500 });
+    const stopped: Clock = { ...systemClock, now: () => MADE + 60_000 };
+
+    /** A call that answers for ever, until it breaks; what was said then. */
+    async function streamUntilItBreaks(
+      on: { readonly credentials: Identity; readonly clock?: Clock },
+      as: { readonly credentials: Identity; readonly clock?: Clock },
+    ): Promise<{ readonly answers: number; readonly first: KwamError; readonly again: KwamError }> {
+      const handler = handlerOf({
+        async *call(_method, _request, { signal }) {
+          for (; !signal.aborted; await delay(50)) yield 'tick';
+        },
+      });
+      const listener = await transportOf(on.credentials, on.clock).listen('127.0.0.1:0', handler);
+      const transport = transportOf(as.credentials, as.clock);
+      const connection = await transport.connect(listener.address, SERVER);
+      let answers = 0;
+      const stream = async (): Promise<void> => {
+        for await (const _ of connection.call('ticks', null)) answers++;
+      };
+      const first = await errorOf(stream());
+      return { answers, first, again: await errorOf(transport.connect(listener.address, SERVER)) };
+    }
+
+    test("the server's: its client hangs up, though the server would go on, and is refused by name after", async () => {
+      const credentials = await identityOf(SERVER, soon());
+      const { answers, first, again } = await streamUntilItBreaks(
+        { credentials, clock: stopped },
+        { credentials: client },
+      );
+      expect(answers).toBeGreaterThan(1);
+      expect(first).toMatchObject({ code: 'UNAVAILABLE', retryable: true });
+      expect(first.message).toMatch(/an SVID that this connection was opened with expired at 20/);
+      expect(again).toMatchObject({ code: 'UNAUTHENTICATED', context: { rule: 'validity' } });
+    });
+
+    test("the client's: the server hangs up, though the client would go on", async () => {
+      const credentials = await identityOf(CLIENT, soon());
+      const { answers, first, again } = await streamUntilItBreaks(
+        { credentials: server },
+        { credentials, clock: stopped },
+      );
+      expect(answers).toBeGreaterThan(1);
+      expect(first).toMatchObject({ code: 'UNAVAILABLE', retryable: true });
+      expect(again).toMatchObject({ code: 'UNAUTHENTICATED', context: { rule: 'validity' } });
+    });
   });
 
   test('a client without a certificate, and one without TLS, reach no handler', async () => {
