@@ -120,6 +120,7 @@ export function describeLiteral(literal: Literal): string {
     case 'hole':
       return 'a hole';
     case 'problem':
+    case 'unreadable':
       return 'something unreadable';
   }
 }

@@ -41,7 +41,11 @@ export type Literal =
   | { readonly kind: 'secret'; readonly secret: SecretReference }
   | { readonly kind: 'interpolation'; readonly path: string }
   | { readonly kind: 'hole' }
+  /** A string that its line does not close: the parser has said so. */
+  | { readonly kind: 'unreadable' }
   | Problem;
+
+export type ReadLiteral = Exclude<Literal, { readonly kind: 'problem' | 'unreadable' }>;
 
 const ESCAPES: Readonly<Record<string, string>> = { n: '\n', t: '\t', r: '\r', '"': '"', '\\': '\\', $: '$' };
 const PATH = /^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$/;
@@ -179,9 +183,7 @@ export function literalOf({ form, text }: WrittenAtom): Literal {
     case 'text':
       return textOf(text);
     case 'open-text':
-      return problem('KW1007', 'expected `"` before the end of the line: a string stays on its line', {
-        instead: `${text.trimEnd()}"`,
-      });
+      return { kind: 'unreadable' };
     case 'bare-text':
       return problem('KW1017', `expected a value, got \`${text.slice(0, 60)}\` without quotes`, {
         note: 'Paths, digests and images are strings.',

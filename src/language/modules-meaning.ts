@@ -5,7 +5,7 @@
  * Attributes are a set, lists keep their order. A path through an import's alias becomes the digest behind the alias: another
  * alias is the same meaning, another module behind it is not.
  */
-import type { Literal, Problem } from './literals.ts';
+import type { ReadLiteral } from './literals.ts';
 import { plainText } from './literals.ts';
 import { type Declaration, Names } from './names.ts';
 import { type Normal, Normalizer } from './normalize.ts';
@@ -147,7 +147,7 @@ class Reader {
     }
   }
 
-  #literal(literal: Exclude<Literal, Problem>, place: Normal): Meaning {
+  #literal(literal: ReadLiteral, place: Normal): Meaning {
     switch (literal.kind) {
       case 'text':
         return { kind: 'text', text: literal.parts.map((part) => part.text).join('') };

@@ -8,7 +8,7 @@
 import { interpolatedCharactersMax } from '../limits.ts';
 import { describeLiteral } from './describe.ts';
 import { type Diagnostic, type DiagnosticCode, type DiagnosticExtras, diagnostic } from './diagnostic.ts';
-import { type Literal, literalOf, type Problem, type TextPart } from './literals.ts';
+import { type Literal, literalOf, type Problem, type ReadLiteral, type TextPart } from './literals.ts';
 import { type Declaration, describeDeclaration, type Names } from './names.ts';
 import type { SourceRange, SourceText } from './source.ts';
 import type { WrittenAtom, WrittenLet, WrittenName, WrittenValue } from './written.ts';
@@ -24,7 +24,7 @@ interface Origin {
 
 export type Normal = Origin &
   (
-    | { readonly kind: 'literal'; readonly literal: Exclude<Literal, Problem> }
+    | { readonly kind: 'literal'; readonly literal: ReadLiteral }
     | { readonly kind: 'list'; readonly items: readonly Normal[] }
     | { readonly kind: 'call'; readonly name: WrittenName; readonly items: readonly Normal[] }
     | { readonly kind: 'block'; readonly declaration: Declaration }
@@ -92,6 +92,7 @@ export class Normalizer {
   #atom(written: WrittenAtom, origin: Origin): Normal {
     const literal = literalOf(written);
     if (literal.kind === 'problem') return this.#refuse(literal, written.range);
+    if (literal.kind === 'unreadable') return { kind: 'wrong', range: written.range };
     if (literal.kind === 'interpolation') return this.#named(literal.path, written.range, origin);
     if (literal.kind === 'word' && origin.letName !== undefined) {
       return this.letAt(literal.word, written.range) ?? { kind: 'literal', literal, ...origin };

@@ -28,17 +28,25 @@ export interface SyntaxTree {
   readonly parserErrors: ParseResult['parserErrors'];
   readonly repairs: readonly Repair[];
   readonly comments: readonly Comment[];
+  /** Strings that their line does not close. */
+  readonly openTexts: readonly OpenText[];
 }
+
+export type OpenText = Pick<Comment, 'text' | 'startOffset'>;
 
 /** Langium's lexer, with balanced brackets; what it repaired and the comments are kept until the next text. */
 class BalancingLexer extends DefaultLexer {
   repairs: readonly Repair[] = [];
   comments: readonly Comment[] = [];
+  openTexts: readonly OpenText[] = [];
 
   override tokenize(text: string): LexerResult {
     const result = super.tokenize(text);
     const { tokens, repairs } = repairTokens(result.tokens, this.definition);
     this.repairs = repairs;
+    this.openTexts = result.tokens
+      .filter((token) => token.tokenType.name === 'OPEN_TEXT')
+      .map(({ image, startOffset }) => ({ text: image, startOffset }));
     this.comments = result.hidden
       .filter((token) => token.tokenType.name === 'COMMENT')
       .map(({ image, startOffset }) => ({
@@ -71,6 +79,6 @@ function makeParts(): Parts {
 export function parseText(text: string): SyntaxTree {
   parts ??= makeParts();
   const { value, lexerErrors, parserErrors } = parts.parser.parse(text);
-  const { repairs, comments } = parts.lexer;
-  return { root: value, lexerErrors, parserErrors, repairs, comments };
+  const { repairs, comments, openTexts } = parts.lexer;
+  return { root: value, lexerErrors, parserErrors, repairs, comments, openTexts };
 }

@@ -17,6 +17,11 @@ function isHole(atom: WrittenAtom | undefined): boolean {
   return atom.form === 'hole' || (atom.form === 'text' && /…|\.\.\./.test(atom.text));
 }
 
+/** The parser has said so. */
+function isOpenText(atom: WrittenAtom | undefined): boolean {
+  return atom?.form === 'open-text';
+}
+
 /** What is wrong with the form of an atom that should be a plain text. */
 export function atomProblem(atom: WrittenAtom, file: string): Diagnostic | undefined {
   const literal = literalOf(atom);
@@ -54,11 +59,12 @@ export function resolveImport(written: WrittenImport, file: string, modules: Mod
     const problem = atom && atomProblem(atom, file);
     if (problem !== undefined) diagnostics.push(problem);
   }
-  if (module === undefined && diagnostics.length === 0) {
+  const isDamaged = diagnostics.length > 0 || [written.module, written.digest].some(isOpenText);
+  if (module === undefined && !isDamaged) {
     const message = `expected the name of a module such as "std/faultdomains", got ${written.module.text.slice(0, 60)}`;
     diagnostics.push(diagnostic('KW2006', message, { file, range: written.module.range }));
   }
-  if (written.digest !== undefined && !digestIsHole && digest === undefined && diagnostics.length === 0) {
+  if (written.digest !== undefined && !digestIsHole && digest === undefined && !isDamaged) {
     const message = `expected a digest: "sha256:" and 64 hexadecimal digits, got ${written.digest.text.slice(0, 60)}`;
     diagnostics.push(diagnostic('KW2006', message, { file, range: written.digest.range }));
   }

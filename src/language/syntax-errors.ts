@@ -4,7 +4,7 @@
  */
 import { programNestingMax, syntaxErrorsMax } from '../limits.ts';
 import { type Diagnostic, diagnostic } from './diagnostic.ts';
-import type { SyntaxTree } from './parser.ts';
+import type { OpenText, SyntaxTree } from './parser.ts';
 import type { SourceText } from './source.ts';
 import type { Repair } from './token-repair.ts';
 
@@ -126,9 +126,22 @@ function ofRepair(source: SourceText, repair: Repair): Diagnostic {
   });
 }
 
+function ofOpenText(source: SourceText, { text, startOffset }: OpenText): Diagnostic {
+  const range = source.range(startOffset, startOffset + text.length);
+  const instead = `${text.trimEnd()}"`;
+  const message = 'expected `"` before the end of the line: a string stays on its line';
+  return diagnostic(
+    'KW1007',
+    message,
+    { file: source.file, range },
+    { suggestion: { title: `write \`${instead}\``, replacement: { range, text: instead } } },
+  );
+}
+
 export function syntaxErrors(source: SourceText, tree: SyntaxTree): readonly Diagnostic[] {
   const all = [
     ...tree.repairs.map((repair) => ofRepair(source, repair)),
+    ...tree.openTexts.map((each) => ofOpenText(source, each)),
     ...tree.lexerErrors.map((error) => ofLexer(source, error)),
     ...tree.parserErrors.map((error) => ofParser(source, error)),
   ];

@@ -87,3 +87,10 @@ test('a program with a syntax error comes back as it is, with the error', () => 
   expect(same).toBe(text);
   expect(diagnostics.map((each) => each.code)).toEqual(['KW1003']);
 });
+
+test('a string that its line does not close is left alone: joined with the next line it would mean something else', () => {
+  const text = 'apiVersion "kwam.dev/v0.2"\nimport "std/faultdomains\n  as fd digest "sha256:…"\n';
+  const { text: after, diagnostics } = format('open.kwam', text);
+  expect(after).toBe(text);
+  expect(diagnostics.map(({ code }) => code)).toContain('KW1007');
+});
