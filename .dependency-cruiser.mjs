@@ -10,7 +10,7 @@ const LAYERS = [
   ['editor'],
   ['slo'],
   ['http-get'],
-  ['workers', 'store', 'control', 'identity', 'transport', 'images', 'secrets'],
+  ['workers', 'store', 'control', 'identity', 'transport', 'images', 'secrets', 'audit'],
   ['cluster', 'health'],
   ['replication'],
   ['repair', 'workload', 'rollout'],

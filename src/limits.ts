@@ -182,6 +182,17 @@ export const trustedKeysMax = 64;
 /** How long a claim is tried again while the control store changes its leader (etcd: an election of 1 s and a round of retries). */
 export const consentClaimPatienceMs = 10_000;
 export const consentClaimPauseMs = 100;
+
+/** One line of the audit log: a few names, of which the longest is a SPIFFE ID. */
+export const auditLineBytesMax = 16 * KIB;
+/** One file of it. Smaller: more files; larger: more to send when one of them is archived or verified elsewhere. */
+export const auditFileBytes = 64 * MIB;
+/** Given up when the disk is full, so that the decisions can still be recorded that free it again: a thousand of them. */
+export const auditReserveBytes = 512 * KIB;
+/** How much of the log a power failure may take; a killed process loses none of it. */
+export const auditSyncMs = 1000;
+/** How much of the log somebody could cut off unseen by the control store. Each anchor is one transaction of each node. */
+export const auditAnchorMs = 10_000;
 /** Documents of other tools: none that we read nests deeper than ten levels. */
 export const jsonNestingMax = 64;
 
