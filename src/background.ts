@@ -1,11 +1,16 @@
 /**
- * What a node does without being asked: keeps gauges fresh, counts packs that lack copies and gives up copies that are too many,
- * scrubs, compacts after removals, drops orphaned packs, and puts checkpoints that appear in a watched directory.
+ * What a node does without being asked: keeps gauges fresh and the audit log durable, counts packs that lack copies and gives up
+ * copies that are too many, scrubs, compacts after removals, drops orphaned packs, and puts checkpoints that appear in a watched
+ * directory.
  * In: the parts it works with. Out: for each chore, how to stop it; stopping waits for what runs. A chore that fails is logged
  * and comes round again: none of them may end the node, and none holds data that would be lost.
  */
 import { hash } from 'node:crypto';
 import type { Logger } from 'pino';
+import type { AuditLog } from './audit/audit-log.ts';
+import { writeAnchor } from './cluster/audit-anchor.ts';
+import type { ControlStore } from './control/control-store.ts';
+import { auditAnchorMs, auditSyncMs } from './limits.ts';
 import type { Metrics } from './metrics.ts';
 import { type CompactServices, compact } from './pipeline/compact.ts';
 import { type IngestServices, ingest } from './pipeline/ingest.ts';
@@ -69,6 +74,31 @@ function every(intervalMs: number, act: () => Promise<void>, onFailure: (error: 
   return async () => {
     clearInterval(timer);
     await running;
+  };
+}
+
+/** Makes the audit log durable, every second and at the very end. */
+export function keepAudit(audit: AuditLog, log: Logger): Stop {
+  const failed = (error: unknown): void => {
+    log.error({ error: String(error) }, 'the audit log could not be made durable: nothing more is allowed');
+  };
+  const stop = every(auditSyncMs, () => audit.sync(), failed);
+  return async () => {
+    await stop();
+    await audit.close().catch(failed);
+  };
+}
+
+/** Tells the control store how far the audit log is durable; for a node that holds its name. */
+export function anchorAudit(audit: AuditLog, control: ControlStore, node: string, log: Logger): Stop {
+  const failed = (error: unknown): void => {
+    log.warn({ error: String(error) }, 'the audit log could not be anchored; it is tried again');
+  };
+  const anchor = (): Promise<void> => writeAnchor(control, node, audit);
+  const stop = every(auditAnchorMs, anchor, failed);
+  return async () => {
+    await stop();
+    await audit.sync().then(anchor).catch(failed);
   };
 }
 

@@ -7,8 +7,11 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import packageJson from '../package.json' with { type: 'json' };
+import { AuditLog } from './audit/audit-log.ts';
 import {
+  anchorAudit,
   GarbageTimer,
+  keepAudit,
   keepGauges,
   scrubRegularly,
   sweepOrphans,
@@ -17,12 +20,15 @@ import {
   watchCheckpoints,
 } from './background.ts';
 import { systemClock } from './clock.ts';
+import { Access } from './cluster/access.ts';
+import { noteGap } from './cluster/audit-anchor.ts';
 import { Membership } from './cluster/membership.ts';
 import { Peers } from './cluster/peers.ts';
 import { type OpenedControl, openControl } from './control/open-control.ts';
 import { DedupIndex } from './dedup/dedup-index.ts';
 import { toHex } from './digest.ts';
 import { KwamError } from './errors.ts';
+import { compileGrants, type Grant } from './identity/grants.ts';
 import type { Identity } from './identity/identity.ts';
 import { loadIdentity } from './identity/identity-files.ts';
 import { signerOf, trustOf } from './identity/manifest-trust.ts';
@@ -42,10 +48,13 @@ import {
 } from './observers.ts';
 import { KnownChunks } from './pipeline/known-chunks.ts';
 import type { Plan, PlanNode } from './plan.ts';
+import { systemRandom } from './random.ts';
 import { Orphans } from './repair/orphans.ts';
 import { Catalog } from './replication/catalog.ts';
 import { Distributor } from './replication/distribute.ts';
 import { Receiver } from './replication/receiver.ts';
+import { ConsentDesk } from './rollout/consent-desk.ts';
+import { openKeysIn } from './rollout/public-keys.ts';
 import { createHandler, type ServiceParts } from './service.ts';
 import { Store } from './store/store.ts';
 import { grpcTransport } from './transport/grpc.ts';
@@ -62,6 +71,8 @@ export interface NodeOptions {
   readonly directory: string;
   /** Where the control store is, if not in D/control (control/open-control.ts). */
   readonly control?: string;
+  /** What the paths of public keys in the plan are relative to; left out, D/trust. */
+  readonly keysBase?: string;
   readonly memoryBytes?: number;
   /** Put every checkpoint that is complete under this directory. */
   readonly watch?: WatchRequest;
@@ -109,6 +120,8 @@ interface Owned extends Observing {
   readonly codecId: ReturnType<typeof readCodecId>;
   readonly store: Store;
   readonly control: OpenedControl;
+  readonly grants: readonly Grant[];
+  readonly audit: AuditLog;
   readonly pool: WorkerPool;
   readonly known: KnownChunks;
   readonly createIndex: () => DedupIndex;
@@ -124,6 +137,7 @@ const INDEX_ENTRY_BYTES_MAX = 16;
 async function open(options: NodeOptions, onClose: OnClose): Promise<Owned> {
   const { plan, name, directory, log } = options;
   const self = nodeOf(plan, name);
+  const grants = grantsOf(plan);
   const shares = memoryShares(options.memoryBytes ?? plan.memoryBytes);
   const codecId = readCodecId();
   const metrics = createMetrics({ node: name }, { version: packageJson.version, codecId: toHex(codecId) });
@@ -149,6 +163,9 @@ async function open(options: NodeOptions, onClose: OnClose): Promise<Owned> {
   onClose(() => control.store.close());
   log.info({ control: control.name }, 'control store chosen');
 
+  const audit = openAudit(options);
+  onClose(keepAudit(audit, log));
+
   const pool = createPool(workerEntry(), {
     threadCount: shares.threadCount,
     bytesInFlightMax: shares.workBytes,
@@ -167,7 +184,46 @@ async function open(options: NodeOptions, onClose: OnClose): Promise<Owned> {
     log.warn({ entries, cacheBytes }, 'the dedup index is full: chunks it does not know are stored again');
   const known = new KnownChunks(indexOf(cacheBytes), store, onFull);
   await known.load();
-  return { self, identity, shares, codecId, store, control, pool, known, createIndex, metrics, log };
+  return {
+    self,
+    grants,
+    identity,
+    shares,
+    codecId,
+    store,
+    control,
+    audit,
+    pool,
+    known,
+    createIndex,
+    metrics,
+    log,
+  };
+}
+
+/** The first record of this process says what the node runs from. */
+function openAudit({ plan, name, directory }: NodeOptions): AuditLog {
+  const audit = AuditLog.open({ directory: join(directory, name, 'audit'), clock: systemClock });
+  audit.append({ kind: 'start', node: name, program: plan.program.digest, pid: process.pid });
+  return audit;
+}
+
+function grantsOf({ policy }: Plan): readonly Grant[] {
+  if (policy !== undefined) return compileGrants(policy.grants);
+  throw new KwamError(
+    'REFUSED',
+    'expected a program with a `policy`, got one without: nobody may do anything then; add one with grants for nodes and people',
+  );
+}
+
+function consentDesk(
+  { plan, directory, log, keysBase = join(directory, 'trust') }: NodeOptions,
+  { identity, control, audit }: Owned,
+): ConsentDesk {
+  const ledger = { control: control.store, clock: systemClock, random: systemRandom };
+  const warn = (message: string): void => log.warn(message);
+  const openKey = openKeysIn(keysBase, { environment: process.env, warn });
+  return new ConsentDesk({ plan, self: identity.spiffeId, ledger, openKey, audit });
 }
 
 /** TypeScript in a clone, JavaScript in the package: tsc rewrites imports, not URLs. */
@@ -181,7 +237,7 @@ async function serve(
   onClose: OnClose,
 ): Promise<Pick<RunningNode, 'address' | 'metricsAddress'>> {
   const { name, log } = options;
-  const { self, control, store, metrics } = owned;
+  const { self, control, store, audit, metrics } = owned;
   const transport = grpcTransport({
     credentials: owned.identity,
     observer: observeTransport(owned),
@@ -209,6 +265,10 @@ async function serve(
   );
   membership = joined;
   onClose(() => joined.leave());
+  if (await noteGap(control.store, name, audit)) {
+    log.error('the audit log is shorter than it was: records are missing at its end');
+  }
+  onClose(anchorAudit(audit, control.store, name, log));
 
   onClose(keepGauges(metrics, store));
   const redundancyEveryMs = options.redundancyEveryMs ?? REDUNDANCY_EVERY_MS;
@@ -257,6 +317,8 @@ function assemble(
   const compact = { ...restore, distributor, known, packBytesTarget, createIndex: owned.createIndex };
   const garbage = new GarbageTimer(compact, log);
   const parts: ServiceParts = {
+    access: new Access({ grants: owned.grants, audit: owned.audit }),
+    consent: consentDesk(options, owned),
     store,
     receiver,
     catalog,

@@ -1,11 +1,11 @@
 /**
  * What a node does when it is asked: the table of its calls, and the pulls it serves.
  * In: method and request as they came over the wire, from a peer that the transport has authenticated. Out: progress
- * messages, then one result. Fields are checked before use. Who may call what is decided by the identity layer; today every
- * member of the trust domain may.
+ * messages, then one result. Fields are checked before use. Who may call what: cluster/access.ts, whose table has a row for each method here.
  */
 
 import { existsSync } from 'node:fs';
+import type { Access, MethodName } from './cluster/access.ts';
 import type { DigestHex } from './digest.ts';
 import { KwamError } from './errors.ts';
 import { type CompactServices, compact } from './pipeline/compact.ts';
@@ -34,6 +34,7 @@ import {
 } from './replication/protocol.ts';
 import type { Receiver } from './replication/receiver.ts';
 import { missingOf, storedIdsOf } from './replication/redundancy.ts';
+import type { ConsentDesk } from './rollout/consent-desk.ts';
 import type { Store } from './store/store.ts';
 import type { CallContext, Handler, JsonValue } from './transport/transport.ts';
 
@@ -49,6 +50,8 @@ export interface ObjectPage {
 export type RepairAnswer = RepairResult & SurplusResult;
 
 export interface ServiceParts {
+  readonly access: Access;
+  readonly consent: ConsentDesk;
   readonly store: Store;
   readonly receiver: Receiver;
   readonly catalog: Catalog;
@@ -69,26 +72,25 @@ export interface ServiceParts {
 }
 
 type Report = (what: string, bytesDone: number, bytesTotal: number) => void;
-type Method = (request: JsonValue, report: Report, signal: AbortSignal) => Promise<unknown>;
+type Method = (request: JsonValue, report: Report, context: CallContext) => Promise<unknown>;
+type Methods<Prefix extends string> = Record<Extract<MethodName, `${Prefix}.${string}`>, Method>;
 
 export function createHandler(parts: ServiceParts): Handler {
-  const methods: Readonly<Record<string, Method>> = {
+  const methods: Readonly<Record<MethodName, Method>> = {
     ...packMethods(parts),
     ...objectMethods(parts),
     ...nodeMethods(parts),
+    ...consentMethods(parts),
   };
   return {
     call(method, request, context) {
-      const act = methods[method];
-      if (act === undefined) {
-        throw new KwamError(
-          'PROTOCOL',
-          `expected a method that this node knows, got ${method}; is it of another version?`,
-        );
-      }
-      return withProgress((report) => act(request, report, context.signal), isQuiet(method));
+      const act = methods[parts.access.admit(method, context)];
+      return withProgress((report) => act(request, report, context), isQuiet(method));
     },
-    pull: (request: JsonValue, _context: CallContext) => serveAndDoubt(parts, parsePull(request)),
+    pull(request: JsonValue, context: CallContext) {
+      parts.access.admitPull(context);
+      return serveAndDoubt(parts, parsePull(request));
+    },
   };
 }
 
@@ -109,10 +111,10 @@ function isQuiet(method: string): boolean {
   return method.startsWith('pack.') || method.startsWith('shard.');
 }
 
-function packMethods(parts: ServiceParts): Record<string, Method> {
+function packMethods(parts: ServiceParts): Methods<'pack' | 'shard'> {
   const { store, receiver, orphans } = parts;
   return {
-    [PACK_RECEIVE]: async (request, _report, signal) => {
+    [PACK_RECEIVE]: async (request, _report, { signal }) => {
       const { pack, from, isRepair } = parseReceive(request);
       await orphans.settled();
       return { bytes: await receiver.receive(pack, from, signal, isRepair ? 'repair' : 'receive') };
@@ -142,10 +144,10 @@ function packMethods(parts: ServiceParts): Record<string, Method> {
   };
 }
 
-function objectMethods(parts: ServiceParts): Record<string, Method> {
+function objectMethods(parts: ServiceParts): Methods<'object'> {
   const { catalog } = parts;
   return {
-    'object.put': async (request, report, signal) => {
+    'object.put': async (request, report, { signal }) => {
       const fields = fieldsOf(request, 'object.put');
       const name = textOf(fields, 'name');
       const isReplaced = await catalog.hasObject(name);
@@ -158,7 +160,7 @@ function objectMethods(parts: ServiceParts): Record<string, Method> {
       if (isReplaced) parts.onGarbage();
       return result;
     },
-    'object.get': async (request, report, signal) => {
+    'object.get': async (request, report, { signal }) => {
       const fields = fieldsOf(request, 'object.get');
       return restore(parts.restore, {
         name: textOf(fields, 'name'),
@@ -167,7 +169,7 @@ function objectMethods(parts: ServiceParts): Record<string, Method> {
         onProgress: (done, total) => report('get', done, total),
       });
     },
-    'object.verify': async (request, report, signal) =>
+    'object.verify': async (request, report, { signal }) =>
       restore(parts.restore, {
         name: textOf(fieldsOf(request, 'object.verify'), 'name'),
         signal,
@@ -207,14 +209,14 @@ function summaryOf({
   return { name, manifest, producer, files, bytes, chunks, createdAt };
 }
 
-function nodeMethods(parts: ServiceParts): Record<string, Method> {
+function nodeMethods(parts: ServiceParts): Methods<'node' | 'cluster'> {
   return {
     'node.status': async () => ({ ...parts.describe(), ...parts.store.statistics() }),
-    'node.scrub': async (request, report, signal) => {
+    'node.scrub': async (request, report, { signal }) => {
       const full = fieldsOf(request, 'node.scrub')['full'] === true;
       return scrub(parts.scrub, { full, signal, onProgress: (done, total) => report('scrub', done, total) });
     },
-    'node.repair': async (_request, report, signal): Promise<RepairAnswer> => {
+    'node.repair': async (_request, report, { signal }): Promise<RepairAnswer> => {
       const onProgress = (done: number, total: number): void => report('repair', done, total);
       const restored = await repair(parts.repair, { signal, onProgress });
       return { ...restored, ...(await trimSurplus(parts.surplus, signal)) };
@@ -222,6 +224,13 @@ function nodeMethods(parts: ServiceParts): Record<string, Method> {
     'node.compact': async () => compact(parts.compact),
     'node.orphans': async () => parts.orphans.sweep(),
     'cluster.status': async () => clusterStatus(parts),
+  };
+}
+
+function consentMethods({ consent }: ServiceParts): Methods<'consent'> {
+  return {
+    'consent.redeem': (request, _report, { peer }) => consent.redeem(request, peer),
+    'consent.resume': (request, _report, { peer }) => consent.resume(request, peer),
   };
 }
 

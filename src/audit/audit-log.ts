@@ -32,6 +32,7 @@ export class AuditLog {
   readonly #directory: string;
   readonly #clock: Clock;
   readonly #fileBytes: number;
+  readonly #found: AuditHead;
   #head: AuditHead;
   #synced: AuditHead;
   #file: number;
@@ -53,11 +54,17 @@ export class AuditLog {
     this.#directory = directory;
     this.#clock = clock;
     this.#fileBytes = fileBytes;
+    this.#found = tail.head;
     this.#head = tail.head;
     this.#synced = tail.head;
     this.#bytes = tail.bytes;
     this.#file = openForAppending(directory, tail.file);
     keepReserve(directory);
+  }
+
+  /** The newest record when the log was opened. */
+  get found(): AuditHead {
+    return this.#found;
   }
 
   /** The newest record. */

@@ -19,5 +19,7 @@ export function controlUrl(shell: Shell, control: string | undefined): string | 
 
 export const planPath = (directory: string): string => join(directory, 'plan.json');
 export const inventoryPath = (directory: string): string => join(directory, 'inventory.json');
+/** Public keys that the plan names, by the paths that its program gives them. */
+export const trustPath = (directory: string): string => join(directory, 'trust');
 export const identityPath = (directory: string): string => join(directory, 'identity');
 export const controlPath = (directory: string): string => join(directory, 'control');

@@ -3,6 +3,7 @@
  * In: a program without errors or holes, the name of a deploy. Out: the use that a token must cover, and the policy with its public keys,
  * whose paths are relative to the program. Needs no inventory: people agree to what the program means.
  */
+import { dirname } from 'node:path';
 import { KwamError } from '../errors.ts';
 import { blocksOf } from '../language/access.ts';
 import { compile } from '../language/compile.ts';
@@ -13,8 +14,8 @@ import type { BlockKind } from '../language/schema-types.ts';
 import type { PolicyPlan } from '../plan.ts';
 import { type ConsentPolicy, compileConsentPolicy } from '../rollout/consent-policy.ts';
 import type { ConsentUse } from '../rollout/consent-verify.ts';
+import { openKeysIn } from '../rollout/public-keys.ts';
 import { digestOf } from './domain-digest.ts';
-import { keyText } from './key-text.ts';
 import { modulesOf } from './module-loading.ts';
 import { programText } from './program-file.ts';
 import type { Shell } from './shell.ts';
@@ -73,5 +74,6 @@ function named(program: ProgramIr, kind: BlockKind, name: string): BlockIr {
 
 /** The policy with the public keys that it names, from the files beside the program or from where secrets are kept. */
 export function policyWithKeys(shell: Shell, file: string, policy: PolicyPlan): Promise<ConsentPolicy> {
-  return compileConsentPolicy(policy, (reference) => keyText(shell, file, reference, 'a trusted public key'));
+  const warn = (message: string): void => shell.note(`kwam-dp: ${message}`);
+  return compileConsentPolicy(policy, openKeysIn(dirname(file), { environment: shell.environment, warn }));
 }

@@ -208,12 +208,12 @@ class Demo {
 
   async #start(nodes: number): Promise<void> {
     const { devPlan, exampleProgram } = await import('./dev-program.ts');
-    const { plan, inventory } = await devPlan(this.#shell, exampleProgram(), { nodes });
+    const { file, plan, inventory } = await devPlan(this.#shell, exampleProgram(), { nodes });
     this.#say(`it means ${plan.program.digest.slice(0, DIGEST_SHOWN)}…`);
     const wanted = Math.ceil(bytesOf(this.#before) / PACKS_WANTED);
     const packBytesTarget = Math.min(plan.replicate.packBytesTarget, Math.max(PACK_BYTES_MIN, wanted));
     const replicate = { ...plan.replicate, packBytesTarget };
-    await this.#dev.createAndUp({ plan: { ...plan, replicate }, inventory });
+    await this.#dev.createAndUp({ file, plan: { ...plan, replicate }, inventory });
   }
 
   async #put(): Promise<PutResult> {

@@ -4,7 +4,7 @@
  * In: a directory and, for a new cluster, its plan and nodes. Out: running nodes. Used by `dev` and `demo`; prints nothing.
  */
 import * as fs from 'node:fs';
-import { join } from 'node:path';
+import { dirname, isAbsolute, join, normalize, sep } from 'node:path';
 import { systemClock } from '../clock.ts';
 import { devNode } from '../cluster/dev-inventory.ts';
 import * as processes from '../cluster/processes.ts';
@@ -14,7 +14,7 @@ import { parseSpiffeId, parseTrustDomain } from '../identity/spiffe-id.ts';
 import type { Inventory, InventoryNode } from '../language/inventory.ts';
 import { canonicalJson } from '../manifest/canonical-json.ts';
 import type { Plan, PlanNode } from '../plan.ts';
-import { ADMIN, identityPath, inventoryPath, planPath } from './cluster-directory.ts';
+import { ADMIN, identityPath, inventoryPath, planPath, trustPath } from './cluster-directory.ts';
 import { readInventory, writeInventory } from './inventory-file.ts';
 import { programPath } from './package-root.ts';
 import { readPlan, writePlan } from './plan-file.ts';
@@ -35,6 +35,13 @@ export interface DevNode extends PlanNode {
 }
 
 export type Warn = (line: string) => void;
+
+/** What a cluster is made of; `file` is the program, beside which its public keys lie. */
+export interface NewCluster {
+  readonly file: string;
+  readonly plan: Plan;
+  readonly inventory: Inventory;
+}
 
 export class DevCluster {
   readonly directory: string;
@@ -61,10 +68,11 @@ export class DevCluster {
   }
 
   /** The plan of a new cluster stands from its first good start on; a start that fails leaves none behind. */
-  async createAndUp({ plan, inventory }: { plan: Plan; inventory: Inventory }): Promise<void> {
+  async createAndUp({ file, plan, inventory }: NewCluster): Promise<void> {
     heapFlags(plan.memoryBytes);
     fs.mkdirSync(this.directory, { recursive: true });
     writeInventory(inventoryPath(this.directory), inventory);
+    carryKeys(plan, dirname(file), trustPath(this.directory));
     writePlan(planPath(this.directory), plan);
     try {
       await this.up();
@@ -75,7 +83,8 @@ export class DevCluster {
   }
 
   /** Another plan for the same nodes, from the next start on. */
-  adopt(plan: Plan): void {
+  adopt({ file, plan }: Pick<NewCluster, 'file' | 'plan'>): void {
+    carryKeys(plan, dirname(file), trustPath(this.directory));
     const now = this.plan();
     if (canonicalJson(now) === canonicalJson(plan)) return;
     if (this.nodes().some((node) => node.state === 'running')) {
@@ -217,6 +226,17 @@ export class DevCluster {
 
   #readyFile(name: string): string {
     return join(this.directory, 'run', `${name}.json`);
+  }
+}
+
+/** Keys that are not there yet may be put there later: they are opened when a token is redeemed. */
+function carryKeys({ policy }: Plan, from: string, to: string): void {
+  for (const { key } of policy?.trustedKeys ?? []) {
+    const path = 'pem' in key ? normalize(key.pem) : '..';
+    const isBelow = !isAbsolute(path) && path.split(sep)[0] !== '..';
+    if (!isBelow || !fs.existsSync(join(from, path))) continue;
+    fs.mkdirSync(dirname(join(to, path)), { recursive: true });
+    fs.copyFileSync(join(from, path), join(to, path));
   }
 }
 

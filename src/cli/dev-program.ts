@@ -6,6 +6,7 @@
  */
 import { join } from 'node:path';
 import { devInventory } from '../cluster/dev-inventory.ts';
+import { devPolicy } from '../cluster/dev-policy.ts';
 import { KwamError } from '../errors.ts';
 import { attributeOf, blocksOf, valueIn } from '../language/access.ts';
 import type { Inventory } from '../language/inventory.ts';
@@ -51,7 +52,8 @@ export async function devPlan(shell: Shell, file: string, shape: DevShape): Prom
   const lacking = lacks(program, plan, room);
   if (lacking !== undefined) shell.note(`kwam-dp: ${file} ${lacking}; a development cluster is no promise`);
   const { memoryBytes = plan.memoryBytes } = shape;
-  return { file, inventory, plan: { ...plan, memoryBytes } };
+  const policy = plan.policy ?? devPolicy(plan.trustDomain);
+  return { file, inventory, plan: { ...plan, policy, memoryBytes } };
 }
 
 /** Nodes for the pools that the program takes from an inventory. */

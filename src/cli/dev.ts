@@ -154,8 +154,8 @@ async function adopt(shell: Shell, cluster: DevCluster, program: string, options
   ]);
   const { memoryBytes } = cluster.plan();
   const nodes = readInventory(inventoryPath(cluster.directory));
-  const { plan } = await devPlan(shell, program, { memoryBytes, nodes, ...wishesOf(options) });
-  cluster.adopt(plan);
+  const planned = await devPlan(shell, program, { memoryBytes, nodes, ...wishesOf(options) });
+  cluster.adopt(planned);
 }
 
 function wishesOf({ factor, erasure, memory }: UpOptions): Omit<DevShape, 'nodes'> {

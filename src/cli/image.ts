@@ -11,8 +11,8 @@ import { type ImageReference, parseImageReference, showDigest, showReference } f
 import { Registry, type RegistryCredentials } from '../images/registry.ts';
 import { type AcceptedKey, acceptedKey } from '../images/signing-key.ts';
 import { type VerifiedImage, verifyImage } from '../images/verify-image.ts';
-import { secretText } from './key-text.ts';
 import { textOf } from './read-text.ts';
+import { secretText } from './secret-text.ts';
 import type { Shell } from './shell.ts';
 import { printJson, printLine } from './terminal.ts';
 

@@ -101,6 +101,11 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     load: () => import('./scrub.ts'),
   },
   repair: { group: INTEGRITY, summary: 'restore lost copies and shards', load: () => import('./repair.ts') },
+  audit: {
+    group: INTEGRITY,
+    summary: 'verify the logs of what nodes have allowed and refused',
+    load: () => import('./audit.ts'),
+  },
   compact: {
     group: INTEGRITY,
     summary: 'give the space of removed objects back',

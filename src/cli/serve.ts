@@ -10,7 +10,7 @@ import { EXIT, exitCodeOf, KwamError } from '../errors.ts';
 import { MIB, nodeMemoryBytesDefault } from '../limits.ts';
 import type { Plan } from '../plan.ts';
 import { memoryShares } from '../workers/memory-shares.ts';
-import { clusterDirectory, controlUrl } from './cluster-directory.ts';
+import { clusterDirectory, controlUrl, trustPath } from './cluster-directory.ts';
 import { isPlanFile, readPlan } from './plan-file.ts';
 import { parseBytes, parseDurationMs } from './quantity.ts';
 import type { Shell } from './shell.ts';
@@ -100,7 +100,8 @@ async function serve(shell: Shell, file: string, options: ServeOptions): Promise
   const plan = saved ?? (await planned(shell, file, options));
   const { signal } = shell;
   const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
-  const node = await start(shell, plan, options, memoryBytes);
+  const keysBase = saved === undefined ? dirname(file) : trustPath(dirname(file));
+  const node = await start(shell, { plan, keysBase }, options, memoryBytes);
   if (!signal.aborted) await stopped;
   if (options.readyFile !== undefined) fs.rmSync(options.readyFile, { force: true });
   await node.close();
@@ -121,7 +122,12 @@ async function planned(shell: Shell, file: string, options: ServeOptions): Promi
   );
 }
 
-async function start(shell: Shell, plan: Plan, options: ServeOptions, memoryBytes: number) {
+async function start(
+  shell: Shell,
+  what: { readonly plan: Plan; readonly keysBase: string },
+  options: ServeOptions,
+  memoryBytes: number,
+) {
   const [{ startNode }, { pino }] = await Promise.all([import('../node.ts'), import('pino')]);
   const settings = { level: options.logLevel, base: { node: options.node } };
   // Synchronous: the line that says why a node died must not be lost with it.
@@ -131,7 +137,7 @@ async function start(shell: Shell, plan: Plan, options: ServeOptions, memoryByte
     const watch = watchOf(options);
     const control = controlUrl(shell, options.control);
     const node = await startNode({
-      plan,
+      ...what,
       name: options.node,
       directory,
       memoryBytes,

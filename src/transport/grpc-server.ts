@@ -6,6 +6,7 @@
  * A client that is refused still gets one answer, UNAUTHENTICATED with the rule, because a bare TLS alert helps nobody;
  * its streams are never shown to the handler, and its connection is closed soon after.
  */
+import { isIP } from 'node:net';
 import { createServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import {
   type ChannelOptions,
@@ -153,6 +154,12 @@ async function shutDown(tls: TlsServer, grpc: Server, sockets: Set<TLSSocket>): 
   await closed;
 }
 
+/** `10.0.0.1:443`, `fd00::1:443`: what comes before the port. */
+function hostOf(peer: string): string | undefined {
+  const host = /^\[?([0-9A-Fa-f.:%a-z]+?)\]?:[0-9]+$/.exec(peer)?.[1];
+  return host === undefined || isIP(host) === 0 ? undefined : host;
+}
+
 /** One stream: turns grpc-js events into the shared server half and back. */
 class ServedCall {
   readonly #call: Call;
@@ -203,7 +210,7 @@ class ServedCall {
     const { clock, observer } = this.#options;
     const gate = new CreditGate(creditBytesOf(open), clock, (ms) => observer.waitedForCredit(peer, ms));
     this.#gate = gate;
-    const context = { peer, signal: this.#left.signal };
+    const context = { peer, address: hostOf(this.#call.getPeer()), signal: this.#left.signal };
     serveStream(open, this.#handler, context, gate, this.#sender(), observer).then(
       () => this.#finish(),
       (error: unknown) => this.#fail(error),

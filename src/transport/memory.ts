@@ -25,6 +25,9 @@ import {
 } from './transport.ts';
 import { decodeError, decodeOpen, encodeError, encodeOpen, type Open } from './wire.ts';
 
+/** All peers of this network are in one process. */
+const LOOPBACK = '127.0.0.1';
+
 export interface MemoryFaults {
   readonly seed: number;
   readonly latencyMsMin?: number;
@@ -223,7 +226,7 @@ class MemoryTransport implements Transport {
         receiver.push(copy);
       });
     };
-    const context = { peer: this.#self, signal: left.signal };
+    const context = { peer: this.#self, address: LOOPBACK, signal: left.signal };
     const serve = () =>
       serveStream(open, site.handler, context, gate, send, site.observer)
         .then(

@@ -67,6 +67,8 @@ export interface Connection {
 export interface CallContext {
   /** Proven by the transport. */
   readonly peer: PeerId;
+  /** The IP address that its connection comes from, as the socket names it. Says nothing about who it is. */
+  readonly address: string | undefined;
   /** Aborted when the client leaves, the connection is lost or the listener closes. Handlers that wait must heed it. */
   readonly signal: AbortSignal;
 }

@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { runHere } from './run.ts';
 
 const COMMANDS = [
+  'audit',
+  'audit verify',
   'bench',
   'check',
   'compact',

@@ -130,7 +130,9 @@ describe('serve', () => {
 
   it('runs a node from a program and an inventory, and from the plan of both', async () => {
     writeInventory();
-    writeProgram('replicate data { factor 2 anti_affinity [az] }');
+    const grant = '{ caps [discover, replicate] signed_by "ops" discover_scope [127.0.0.0/8] }';
+    const policy = `ca "ca.pem" sandbox_floor gvisor grants { "spiffe://kwam/**" ${grant} }`;
+    writeProgram(`policy trust { ${policy} } replicate data { factor 2 anti_affinity [az] }`);
     const planned = await runHere(['plan', PROGRAM, '--inventory', INVENTORY, '--dir', ROOT, '--json']);
     const document = join(ROOT, 'document.json');
     fs.writeFileSync(document, planned.stdout);

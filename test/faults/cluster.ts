@@ -39,6 +39,8 @@ export interface TestClusterOptions extends SmallPlanOptions {
   readonly packBytesTarget?: number;
   /** All nodes in the same domains, instead of spread. */
   readonly isCrowded?: boolean;
+  /** The plan that the cluster runs from, made of the small one. */
+  readonly adapt?: (plan: Plan) => Plan;
 }
 
 export interface NodeProcess {
@@ -79,11 +81,12 @@ export class TestCluster {
     const packBytesTarget = options.packBytesTarget ?? PACK_BYTES_TARGET;
     const [{ labels }] = base.nodes as [PlanNode];
     const nodes = options.isCrowded ? base.nodes.map((node) => ({ ...node, labels })) : base.nodes;
-    const plan: Plan = {
+    const small: Plan = {
       ...base,
       nodes,
       replicate: { ...base.replicate, chunker: CHUNKER, packBytesTarget },
     };
+    const plan = options.adapt?.(small) ?? small;
     fs.writeFileSync(join(directory, 'plan.json'), JSON.stringify(plan));
     const cluster = new TestCluster(directory, plan, await makeIdentities(directory, plan), options.node);
     const names = plan.nodes.slice(0, options.started).map((node) => node.name);

@@ -4,6 +4,7 @@
  */
 import { digestOf } from '../../src/cli/domain-digest.ts';
 import { devInventory } from '../../src/cluster/dev-inventory.ts';
+import { devPolicy } from '../../src/cluster/dev-policy.ts';
 import { resolveText } from '../../src/language/compile.ts';
 import { hasErrors } from '../../src/language/diagnostic.ts';
 import { programDigest } from '../../src/language/program-digest.ts';
@@ -36,5 +37,5 @@ replicate data { factor ${factor} anti_affinity [rack, pdu, spine, az] ${stripes
   const inventory = devInventory({ nodes, trustDomain: 'kwam', pools: ['local'] });
   const { plan } = toPlan(program, { tables: TABLES, inventory }, programDigest(program, digestOf));
   const replicate = { ...plan!.replicate, ...(erasure && { erasure }) };
-  return { ...plan!, replicate, memoryBytes: memoryBytes ?? plan!.memoryBytes };
+  return { ...plan!, policy: devPolicy('kwam'), replicate, memoryBytes: memoryBytes ?? plan!.memoryBytes };
 }

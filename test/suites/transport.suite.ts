@@ -105,10 +105,12 @@ export function transportSuite(name: string, makePair: MakePair): void {
 
     test('both sides know each other', async () => {
       let seen: string | undefined;
+      let from: string | undefined;
       await serve(
         handlerOf({
-          async *call(method, request, { peer }) {
+          async *call(method, request, { peer, address }) {
             seen = peer;
+            from = address;
             yield { method, request };
           },
         }),
@@ -116,6 +118,7 @@ export function transportSuite(name: string, makePair: MakePair): void {
       const answers = await collect(connection.call('echo', { a: [1, 'ü', null, true] }));
       expect(answers).toEqual([{ method: 'echo', request: { a: [1, 'ü', null, true] } }]);
       expect(seen).toBe(pair.clientId);
+      expect(from).toBe('127.0.0.1');
       expect(connection.peer).toBe(pair.serverId);
     });
 

@@ -1,0 +1,232 @@
+/**
+ * Who may do what, over real mTLS between real processes: grants, consent tokens and the audit log that tells of both.
+ * The tests run in order on one cluster.
+ */
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { auditFiles } from '../../src/audit/audit-tail.ts';
+import { issueIdentity } from '../../src/identity/identity-files.ts';
+import type { SpiffeId } from '../../src/identity/spiffe-id.ts';
+import type { Plan, PolicyPlan } from '../../src/plan.ts';
+import type { ConsentToken } from '../../src/rollout/consent-token.ts';
+import type { Claim } from '../../src/rollout/ledger.ts';
+import { grpcTransport } from '../../src/transport/grpc.ts';
+import type { JsonValue } from '../../src/transport/transport.ts';
+import { mainHere } from '../cli/run.ts';
+import { TestCluster } from '../faults/cluster.ts';
+import { makeTree } from '../faults/trees.ts';
+import { ada, envelopeOf, GRANT, IMAGE, keyOf, reto } from '../rollout/consents.ts';
+
+const DEPLOY = 'rollout_h100';
+const LOOPBACK = ['127.0.0.0/8'];
+const grant = (pattern: string, caps: string[], discoverScope = LOOPBACK) => ({
+  ...GRANT,
+  pattern,
+  caps,
+  discoverScope,
+});
+const POLICY: PolicyPlan = {
+  name: 'trust_root',
+  ca: { pem: 'identity/ca.pem' },
+  sandboxFloor: 'gvisor',
+  grants: [
+    grant('spiffe://kwam/dev/local/*/*/*/node', ['discover', 'replicate', 'deploy']),
+    grant('spiffe://kwam/dev/local/client/*', ['discover', 'replicate', 'deploy']),
+    grant('spiffe://kwam/client/reader', ['discover']),
+    grant('spiffe://kwam/client/far', ['discover', 'replicate'], ['10.40.0.0/16']),
+  ],
+  trustedKeys: [ada, reto].map((holder) => keyOf(holder, { key: { pem: `keys/${holder.name}.pem` } })),
+};
+
+let cluster: TestCluster;
+let seed: string;
+
+beforeAll(async () => {
+  cluster = await TestCluster.start({ nodes: 2, factor: 2, adapt });
+  seed = cluster.plan.nodes[0]!.spiffe;
+  const keys = join(cluster.directory, 'trust/keys');
+  fs.mkdirSync(keys, { recursive: true });
+  for (const { name, pem } of [ada, reto]) fs.writeFileSync(join(keys, `${name}.pem`), pem);
+});
+
+afterAll(() => cluster?.close());
+
+function adapt(plan: Plan): Plan {
+  const [client] = [
+    { name: 'kwam_node', image: IMAGE, sandbox: 'gvisor', health: [], safepoint: 'cooperative' },
+  ] as const;
+  const consent = { grantRef: 'token.json', scope: 'fleet.h100_pool.nodes' };
+  const deploy = {
+    ...{ name: DEPLOY, server: 'seed', client: client.name, pool: 'h100_pool', strategy: 'canary' as const },
+    ...{ waves: ['1/1'], bakeMs: 0, onFailure: 'pause' as const, consent },
+  };
+  return { ...plan, policy: POLICY, clients: [client], deploys: [deploy] };
+}
+
+/** Calls as somebody of the cluster's own trust domain. */
+async function callAs(id: string, method: string, request: JsonValue = {}): Promise<JsonValue | undefined> {
+  const validity = { nowMs: Date.now() };
+  const identities = join(cluster.directory, 'identity');
+  const identity = await issueIdentity(identities, 'somebody', id as SpiffeId, validity, console.warn);
+  const transport = grpcTransport({ credentials: identity });
+  try {
+    const connection = await transport.connect(cluster.node('n0001').address, undefined);
+    let last: JsonValue | undefined;
+    for await (const answer of connection.call(method, request)) last = answer;
+    return last;
+  } finally {
+    await transport.close();
+  }
+}
+
+const tokenFor = async (changes: Partial<ConsentToken> = {}): Promise<string> => {
+  const now = Date.now();
+  const iso = (ms: number): string => new Date(now + ms).toISOString();
+  const bound = { audience: seed as SpiffeId, program: cluster.plan.program.digest };
+  const time = { issuedAt: iso(-1000), notBefore: iso(-1000), expiresAt: iso(600_000) };
+  return Buffer.from(await envelopeOf({ ...bound, ...time, ...changes })).toString();
+};
+const redeem = (token: string, rollout: string, method = 'consent.redeem', node = 'n0001') =>
+  cluster.ask<Claim>(node, method, { token, deploy: DEPLOY, rollout });
+const refusal = (rule: string) => expect.objectContaining({ context: expect.objectContaining({ rule }) });
+
+function decisions(node: string): Record<string, unknown>[] {
+  const directory = join(cluster.directory, node, 'audit');
+  const texts = auditFiles(directory).map((name) => fs.readFileSync(join(directory, name), 'utf8'));
+  return texts.flatMap((text) =>
+    text
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line)),
+  );
+}
+
+describe('grants', () => {
+  it('let nodes replicate and people put, and are asked for every call', async () => {
+    const tree = join(cluster.directory, 'input');
+    makeTree(tree, 1, 300_000);
+    await cluster.ask('n0001', 'object.put', { path: tree, name: 'tree' });
+    const received = decisions('n0002').filter(({ method }) => method === 'pack.receive');
+    expect(received.length).toBeGreaterThan(0);
+    expect(received[0]).toMatchObject({
+      allowed: true,
+      capability: 'replicate',
+      peer: seed,
+      address: '127.0.0.1',
+      grant: 'spiffe://kwam/dev/local/*/*/*/node',
+    });
+    expect(decisions('n0001').filter(({ method }) => method === 'pull')).not.toEqual([]);
+  });
+
+  it.each([
+    ['spiffe://kwam/client/reader', 'object.remove', 'grant-capability'],
+    ['spiffe://kwam/client/reader', 'consent.redeem', 'grant-capability'],
+    ['spiffe://kwam/client/far', 'cluster.status', 'grant-discover-scope'],
+    ['spiffe://kwam/client/stranger', 'node.status', 'grant-peer'],
+    ['spiffe://kwam/dev/local/az1/pod1/n0001/node/more', 'pack.have', 'grant-peer'],
+  ])('%s may not call %s: %s', async (id, method, rule) => {
+    await expect(callAs(id, method)).rejects.toMatchObject({
+      code: 'PERMISSION_DENIED',
+      context: { rule },
+      message: expect.stringMatching(/expected .+, got .+; grant it in the policy/),
+    });
+    expect(decisions('n0001').at(-1)).toMatchObject({ peer: id, method, allowed: false, rule });
+  });
+
+  it('let the reader look, and nobody call what is not there', async () => {
+    expect(await callAs('spiffe://kwam/client/reader', 'cluster.status')).toMatchObject({
+      result: { objects: 1 },
+    });
+    await expect(callAs('spiffe://kwam/client/reader', 'toString')).rejects.toMatchObject({
+      code: 'PROTOCOL',
+    });
+    expect(decisions('n0001').at(-1)).toMatchObject({ rule: 'unknown-method', allowed: false });
+  });
+});
+
+describe('a consent token', () => {
+  it('is redeemed once, by the seed that it names, and resumed by its rollout only', async () => {
+    const token = await tokenFor();
+    await expect(redeem(token, 'r1', 'consent.resume')).rejects.toEqual(refusal('not-claimed'));
+    await expect(redeem(token, 'r1', 'consent.redeem', 'n0002')).rejects.toEqual(refusal('audience'));
+    const claim = await redeem(token, 'r1');
+    expect(claim).toMatchObject({ rollout: 'r1', redeemer: seed, approvedBy: ['acme-prod', 'acme-ops'] });
+    await expect(redeem(token, 'r2')).rejects.toEqual(refusal('replayed'));
+    await expect(redeem(token, 'r2', 'consent.resume')).rejects.toEqual(refusal('replayed'));
+    await cluster.kill('n0001');
+    await cluster.startNode('n0001');
+    expect(await redeem(token, 'r1', 'consent.resume')).toEqual(claim);
+    const told = decisions('n0001').filter(({ kind }) => kind === 'consent');
+    expect(told.map(({ allowed, rule }) => rule ?? allowed)).toEqual([
+      'not-claimed',
+      true,
+      'replayed',
+      'replayed',
+      true,
+    ]);
+  });
+
+  it.each([
+    ['another program', { program: `sha256:${'0'.repeat(64)}` }, 'program'],
+    ['a pool of another name', { pool: 'b200_pool' }, 'pool'],
+    ['a narrower resource', { resource: 'fleet.h100_pool.n1' }, 'scope'],
+  ])('for %s is refused', async (_, changes, rule) => {
+    await expect(redeem(await tokenFor({ jti: 'a'.repeat(32), ...changes }), 'r3')).rejects.toEqual(
+      refusal(rule),
+    );
+  });
+
+  it.each([
+    [{ deploy: 'nothing', rollout: 'r4' }, 'deploy-unknown'],
+    [{ deploy: DEPLOY, rollout: '../r4' }, 'rollout-name'],
+  ])('used as %j is refused', async (named, rule) => {
+    const token = await tokenFor({ jti: 'b'.repeat(32) });
+    await expect(cluster.ask('n0001', 'consent.redeem', { token, ...named })).rejects.toEqual(refusal(rule));
+  });
+});
+
+describe('audit verify', () => {
+  const verify = async () => {
+    const { code, stdout } = await mainHere(['audit', 'verify', '--dir', cluster.directory, '--json']);
+    return {
+      code,
+      logs: JSON.parse(stdout).logs as { name: string; problem: { rule: string } | null; anchor: object }[],
+    };
+  };
+
+  it('finds the logs of running and killed nodes whole', async () => {
+    const { code, logs } = await verify();
+    expect(logs.map(({ name, problem }) => [name, problem])).toEqual([
+      ['n0001', null],
+      ['n0002', null],
+    ]);
+    expect(code).toBe(0);
+  });
+
+  it('finds records that were cut off behind the back of a stopped node, and the node tells of it for ever', async () => {
+    await cluster.stop('n0002');
+    const file = join(cluster.directory, 'n0002/audit/000000000000.log');
+    const lines = fs.readFileSync(file, 'utf8').split('\n');
+    fs.writeFileSync(file, `${lines.slice(0, -3).join('\n')}\n`);
+    const cut = await verify();
+    expect(cut.code).toBe(4);
+    expect(cut.logs[1]!.problem!.rule).toBe('audit-truncated');
+    await cluster.startNode('n0002');
+    await cluster.stop('n0002');
+    expect((await verify()).logs[1]!.problem!.rule).toBe('audit-gap');
+    const text = await mainHere(['audit', 'verify', '--dir', cluster.directory]);
+    expect(text.stdout).toMatch(
+      /n0002: \d+ records, .+ allowed, \d+ refused\n {2}audit-gap: audit: expected/,
+    );
+  });
+});
+
+it('a node whose program has no policy does not start', async () => {
+  const plan = join(cluster.directory, 'plan.json');
+  const { policy: _, ...rest } = JSON.parse(fs.readFileSync(plan, 'utf8'));
+  fs.writeFileSync(plan, JSON.stringify(rest));
+  await expect(cluster.startNode('n0002')).rejects.toMatchObject({
+    log: expect.stringContaining('nobody may do anything'),
+  });
+});
