@@ -35,7 +35,6 @@ export class FramedReader extends AbstractMessageReader implements MessageReader
   #bytes = 0;
   /** Of the message whose header has been read. */
   #bodyBytes: number | undefined;
-  #skipBytes = 0;
   #callback: DataCallback | undefined;
 
   constructor(input: Readable) {
@@ -54,11 +53,8 @@ export class FramedReader extends AbstractMessageReader implements MessageReader
   }
 
   #take(chunk: Buffer): void {
-    const skipped = Math.min(this.#skipBytes, chunk.length);
-    this.#skipBytes -= skipped;
-    if (skipped === chunk.length) return;
-    this.#chunks.push(chunk.subarray(skipped));
-    this.#bytes += chunk.length - skipped;
+    this.#chunks.push(chunk);
+    this.#bytes += chunk.length;
     while (this.#step());
   }
 
@@ -99,16 +95,10 @@ export class FramedReader extends AbstractMessageReader implements MessageReader
     return true;
   }
 
+  /** What is too long is passed over as rubbish: no text in JSON has a line's end in it, so nothing there looks like a header. */
   #expectBody(bytes: number): void {
-    if (bytes <= editorMessageBytesMax) {
-      this.#bodyBytes = bytes;
-      return;
-    }
-    const message = `expected a message of at most ${editorMessageBytesMax} bytes, got ${bytes}; it is passed over`;
-    this.fireError(new MalformedMessage(-32600, message));
-    const here = Math.min(bytes, this.#bytes);
-    this.#remove(here);
-    this.#skipBytes = bytes - here;
+    if (bytes <= editorMessageBytesMax) this.#bodyBytes = bytes;
+    else this.fireError(new MalformedMessage(-32600, tooLong(bytes)));
   }
 
   /** A header is short: what is longer without an end is none, but its own last bytes may begin one. */
@@ -123,6 +113,10 @@ export class FramedReader extends AbstractMessageReader implements MessageReader
     if (message instanceof MalformedMessage) this.fireError(message);
     else this.#callback?.(message);
   }
+}
+
+function tooLong(bytes: number): string {
+  return `expected a message of at most ${editorMessageBytesMax} bytes, got ${bytes}; it is passed over`;
 }
 
 function messageOf(text: string): Message | MalformedMessage {

@@ -6,12 +6,14 @@
  */
 import { dirname } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { TextDocument } from 'vscode-languageserver-textdocument';
+import type { TextDocumentContentChangeEvent } from 'vscode-languageserver-protocol/node';
 import { KwamError } from '../errors.ts';
 import type { StandardTables } from '../language/check-context.ts';
 import { type Compiled, compile } from '../language/compile.ts';
 import { memoryModules } from '../language/module-resolver.ts';
 import { importsOf } from '../language/modules.ts';
+import { SourceText } from '../language/source.ts';
+import { offsetOf } from './lsp-protocol.ts';
 import { type ModulePlaces, modulesOf, type ProgramModules } from './module-loading.ts';
 
 export interface Analysis {
@@ -25,7 +27,7 @@ export interface Analysis {
   recompile(text: string): Compiled;
 }
 
-export type Change = Parameters<typeof TextDocument.update>[1][number];
+export type TextChange = TextDocumentContentChangeEvent;
 
 interface LoadedModules {
   /** The imports that they were loaded for. */
@@ -35,8 +37,10 @@ interface LoadedModules {
 }
 
 interface OpenProgram {
+  readonly uri: string;
   readonly file: string;
-  document: TextDocument;
+  version: number;
+  text: string;
   loaded: LoadedModules | undefined;
   analysis: Promise<Analysis> | undefined;
 }
@@ -59,6 +63,15 @@ export function fileOf(uri: string): string {
   }
 }
 
+/** One change on the whole; a place outside of the text is its nearest end, and a range may be given backwards. */
+function changed(text: string, change: TextChange): string {
+  if (!('range' in change) || change.range === undefined) return change.text;
+  const source = new SourceText('', text);
+  const { start, end } = change.range;
+  const [from, to] = [offsetOf(source, start), offsetOf(source, end)];
+  return text.slice(0, Math.min(from, to)) + change.text + text.slice(Math.max(from, to));
+}
+
 function importsKey({ parsed }: Compiled): string {
   return JSON.stringify(
     importsOf(parsed.program).map(({ module, digest, item }) => [module, digest, item.digest?.text]),
@@ -77,15 +90,15 @@ export class Workspace {
   }
 
   open(uri: string, version: number, text: string): void {
-    const document = TextDocument.create(uri, 'kwam', version, text);
-    this.#open.set(uri, { file: fileOf(uri), document, loaded: undefined, analysis: undefined });
+    this.#open.set(uri, { uri, file: fileOf(uri), version, text, loaded: undefined, analysis: undefined });
   }
 
   /** False when it is not open. */
-  change(uri: string, version: number, changes: readonly Change[]): boolean {
+  change(uri: string, version: number, changes: readonly TextChange[]): boolean {
     const program = this.#open.get(uri);
     if (program === undefined) return false;
-    program.document = TextDocument.update(program.document, [...changes], version);
+    program.version = version;
+    program.text = changes.reduce(changed, program.text);
     program.analysis = undefined;
     return true;
   }
@@ -128,12 +141,12 @@ export class Workspace {
   /** Of the newest text: one that arrives while modules are loading is taken instead. */
   async #analyse(program: OpenProgram): Promise<Analysis> {
     for (;;) {
-      const { loaded, document } = program;
+      const { loaded, text } = program;
       const analysis = analysisOf(program, loaded);
       const imports = importsKey(analysis.compiled);
       if (loaded?.imports === imports) return analysis;
       const refreshes = this.#refreshes;
-      const fresh = await this.#load(program.file, document.getText(), imports);
+      const fresh = await this.#load(program.file, text, imports);
       if (refreshes === this.#refreshes) program.loaded = fresh;
     }
   }
@@ -163,13 +176,13 @@ async function loadModules(
   }
 }
 
-function analysisOf({ document, file }: OpenProgram, loaded: LoadedModules | undefined): Analysis {
+function analysisOf({ uri, file, version, text }: OpenProgram, loaded: LoadedModules | undefined): Analysis {
   const { modules, tables } = loaded?.modules ?? NO_MODULES;
-  const recompile = (text: string): Compiled => compile(file, text, { modules, context: { tables } });
+  const recompile = (other: string): Compiled => compile(file, other, { modules, context: { tables } });
   return {
-    uri: document.uri,
-    version: document.version,
-    compiled: recompile(document.getText()),
+    uri,
+    version,
+    compiled: recompile(text),
     tables,
     recompile,
     ...(loaded?.problem === undefined ? {} : { problem: loaded.problem }),

@@ -38,7 +38,7 @@ import { standardDirectory } from './module-files.ts';
 import type { ModulePlaces } from './module-loading.ts';
 import type { Shell } from './shell.ts';
 
-const EDITOR_ALIVE_EVERY_MS = 3000;
+const EDITOR_ALIVE_EVERY_MS = 1000;
 
 export function define(command: Command, shell: Shell): void {
   command

@@ -40,6 +40,8 @@ export class Editor {
   readonly child: ChildProcessWithoutNullStreams;
   readonly connection: ProtocolConnection;
   readonly registered: string[] = [];
+  /** Of every message with diagnostics, in their order. */
+  readonly publishedVersions: (number | undefined)[] = [];
   stderr = '';
   readonly #published = new Map<string, PublishDiagnosticsParams>();
   readonly #heard = new Set<() => void>();
@@ -59,6 +61,7 @@ export class Editor {
     );
     this.connection.onNotification(PublishDiagnosticsNotification.type, (params) => {
       this.#published.set(params.uri, params);
+      this.publishedVersions.push(params.version);
       for (const look of this.#heard) look();
     });
     this.connection.onRequest(RegistrationRequest.type, ({ registrations }) => {
@@ -98,14 +101,16 @@ export class Editor {
   }
 
   async close(uri: string): Promise<void> {
+    this.#versions.delete(uri);
+    this.forget(uri);
     await this.connection.sendNotification(DidCloseTextDocumentNotification.type, { textDocument: { uri } });
   }
 
-  /** Those of this version or a later one; of a closed document, of none. */
+  /** Those of this version or a later one; of a closed document, those that were sent since. */
   async diagnostics(uri: string, version = this.#versions.get(uri)): Promise<Diagnostic[]> {
     const isThere = (): boolean => {
       const params = this.#published.get(uri);
-      return params !== undefined && (params.version ?? Number.POSITIVE_INFINITY) >= (version ?? 0);
+      return params !== undefined && (version === undefined || (params.version ?? 0) >= version);
     };
     if (!isThere()) {
       await new Promise<void>((resolve) => {

@@ -125,7 +125,6 @@ describe('diagnostics', () => {
   test('vanish when the document is closed', async () => {
     const uri = await opened(TOUR);
     expect((await editor.diagnostics(uri)).length).toBeGreaterThan(0);
-    editor.forget(uri);
     await editor.close(uri);
     expect(await editor.diagnostics(uri)).toEqual([]);
   });
