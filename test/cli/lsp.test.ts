@@ -296,8 +296,8 @@ describe('definition', () => {
   test.each([
     ['fanout ${fanout}', 10, 'here', 'fanout 5'],
     ['trust trust_root', 8, 'here', 'trust_root 16'],
-    ['llm dc_negotiator', 6, 'here', 'dc_negotiator 42'],
-    ['covers code_and_data', 9, 'here', 'code_and_data 64'],
+    ['llm dc_negotiator', 6, 'here', 'dc_negotiator 59'],
+    ['covers code_and_data', 9, 'here', 'code_and_data 81'],
     ['use fd.h100', 5, 'here', 'fd 3'],
     ['use fd.h100', 8, faultdomains, 'h100 9'],
     ['"std/faultdomains"', 4, faultdomains, '"std/faultdomains" 2'],
