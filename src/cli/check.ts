@@ -30,6 +30,9 @@ interface CheckOptions {
   readonly years?: string;
 }
 
+/** Nobody reads more at a time, and the first ones are often the cause of the others. */
+const SHOWN_MAX = 100;
+
 export function define(command: Command, shell: Shell): void {
   command
     .argument('<program>', 'a .kwam file')
@@ -81,8 +84,10 @@ async function check(shell: Shell, file: string, options: CheckOptions): Promise
     return printLine(shell.output, JSON.stringify({ ...document, ...more }, undefined, 2));
   }
   const colour = isColoured(shell.output, shell.environment);
-  const frames = renderPretty(compiled.diagnostics, [compiled.source], { colour });
+  const frames = renderPretty(compiled.diagnostics.slice(0, SHOWN_MAX), [compiled.source], { colour });
   if (frames !== '') printLine(shell.output, frames);
+  const left = compiled.diagnostics.length - SHOWN_MAX;
+  if (left > 0) printLine(shell.output, `… and ${counted(left, 'diagnostic')} more; --json lists them all\n`);
   for (const verdict of verdicts) printVerdict(shell, verdict);
   for (const entry of simulations ?? []) printSimulation(shell, entry);
   const errors = compiled.diagnostics.filter((each) => each.severity === 'error').length;

@@ -9,9 +9,10 @@ import { KwamError } from '../errors.ts';
 import { blocksOf, valueIn } from '../language/access.ts';
 import { type Inventory, type InventoryNode, parseInventory } from '../language/inventory.ts';
 import type { ProgramIr } from '../language/ir.ts';
+import { boundedText } from './read-text.ts';
 
-/** As many bytes as the largest allowed inventory has, generously. */
-const INVENTORY_BYTES_MAX = 256 * 2 ** 20;
+/** Twice what 100,000 nodes take. */
+const INVENTORY_BYTES_MAX = 64 * 2 ** 20;
 
 export function readInventory(file: string): Inventory {
   const result = parseInventory(inventoryText(file));
@@ -22,12 +23,7 @@ export function readInventory(file: string): Inventory {
 
 function inventoryText(file: string): string {
   try {
-    const { size } = fs.statSync(file);
-    if (size <= INVENTORY_BYTES_MAX) return fs.readFileSync(file, 'utf8');
-    throw new KwamError(
-      'LIMIT_EXCEEDED',
-      `expected an inventory of at most 256 MiB, ${file} has ${size} bytes`,
-    );
+    return boundedText(file, 'an inventory', INVENTORY_BYTES_MAX);
   } catch (cause) {
     if (cause instanceof KwamError) throw cause;
     const errno = (cause as NodeJS.ErrnoException).code;

@@ -42,6 +42,8 @@ const problemsMax = 100;
 type JsonObject = Readonly<Record<string, unknown>>;
 
 export function parseInventory(text: string): InventoryResult {
+  const problem = shapeProblem(text);
+  if (problem !== undefined) return { problems: [{ path: '$', message: problem }] };
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -50,6 +52,38 @@ export function parseInventory(text: string): InventoryResult {
     return { problems: [{ path: '$', message: `expected JSON; ${why}` }] };
   }
   return new InventoryReader().read(value);
+}
+
+/** Braces and brackets within each other: an inventory has five. */
+const nestingMax = 8;
+/** A node has eight values, seven commas and those of unknown keys. */
+const commasMax = 20 * inventoryNodesMax;
+
+/** What JSON.parse would build of a hostile text is far larger than the text: its marks are counted first, in one pass without allocation. */
+function shapeProblem(text: string): string | undefined {
+  let depth = 0;
+  let commas = 0;
+  for (let at = 0; at < text.length; at++) {
+    const mark = text[at];
+    if (mark === '"') at = endOfString(text, at);
+    else if (mark === ',') commas++;
+    else if (mark === '{' || mark === '[') depth++;
+    else if (mark === '}' || mark === ']') depth--;
+    if (depth > nestingMax)
+      return `expected at most ${nestingMax} braces and brackets within each other, got more`;
+    if (commas > commasMax)
+      return `expected at most ${inventoryNodesMax} nodes in all, got too many values for that`;
+  }
+  return undefined;
+}
+
+/** The closing quote, or the end. */
+function endOfString(text: string, start: number): number {
+  for (let at = start + 1; at < text.length; at++) {
+    if (text[at] === '\\') at++;
+    else if (text[at] === '"') return at;
+  }
+  return text.length;
 }
 
 class InventoryReader {
