@@ -1,0 +1,71 @@
+/** Calls that the policy must refuse, at the gate that every call of a node passes. */
+import { Access } from '../../src/cluster/access.ts';
+import { compileGrants } from '../../src/identity/grants.ts';
+import { GRANT, SEED } from '../rollout/consents.ts';
+import type { Area, Refusal } from './refusal.ts';
+
+const NODES = {
+  ...GRANT,
+  pattern: 'spiffe://kwam/acme/cl-7/*/*/*/node',
+  caps: ['replicate'],
+  discoverScope: [],
+};
+const NODE = 'spiffe://kwam/acme/cl-7/az1/pod0/n0001/node';
+const INSIDE = '10.40.7.8';
+
+function admit(
+  peer: string,
+  method: string,
+  address: string | undefined = INSIDE,
+  grants = [GRANT, NODES],
+): unknown {
+  const access = new Access({ grants: compileGrants(grants), audit: { append: () => undefined } });
+  return access.admit(method, { peer, address });
+}
+
+const refused = (rule: string, input: string, attempt: () => unknown): Refusal => ({
+  input,
+  code: `PERMISSION_DENIED/${rule}`,
+  attempt,
+});
+
+export const calls: Area = {
+  name: 'grants',
+  accepted: () => [admit(SEED, 'cluster.status'), admit(NODE, 'pack.have'), admit(SEED, 'consent.redeem')],
+  rows: [
+    refused('grant-peer', 'anybody, without any grant', () => admit(SEED, 'pack.have', INSIDE, [])),
+    refused('grant-peer', 'a peer of another cluster', () =>
+      admit(SEED.replace('cl-7', 'cl-8'), 'pack.have'),
+    ),
+    refused('grant-peer', 'the same path in another trust domain', () =>
+      admit(SEED.replace('//kwam/', '//kwam.example/'), 'pack.have'),
+    ),
+    refused('grant-peer', 'a path one segment longer', () => admit(`${SEED}/x`, 'pack.have')),
+    refused('grant-peer', 'a path one segment shorter', () => admit(SEED.replace('/pod0', ''), 'pack.have')),
+    refused('grant-peer', 'an ID that ends like the pattern', () => admit(`${SEED}s`, 'pack.have')),
+    refused('grant-capability', 'a node that looks around', () => admit(NODE, 'cluster.status')),
+    refused('grant-capability', 'a node that redeems consent', () => admit(NODE, 'consent.redeem')),
+    refused('grant-discover-scope', 'a seed from outside its networks', () =>
+      admit(SEED, 'object.list', '10.41.0.1'),
+    ),
+    refused('grant-discover-scope', 'a seed from outside, IPv4 in IPv6', () =>
+      admit(SEED, 'object.list', '::ffff:10.41.0.1'),
+    ),
+    refused('grant-discover-scope', 'a seed from an IPv6 address that begins alike', () =>
+      admit(SEED, 'object.list', '10:40::1'),
+    ),
+    refused('grant-discover-scope', 'a seed by the name of a machine', () =>
+      admit(SEED, 'object.list', 'seed.internal'),
+    ),
+    {
+      input: 'a method that no table has',
+      code: 'PROTOCOL/unknown-method',
+      attempt: () => admit(SEED, 'node.shutdown'),
+    },
+    {
+      input: 'a method that objects have by themselves',
+      code: 'PROTOCOL/unknown-method',
+      attempt: () => admit(SEED, 'constructor'),
+    },
+  ],
+};
