@@ -2,7 +2,7 @@
  * Grants: which authenticated peer may do what. Default deny.
  * In: the grants of a policy, and a peer's SPIFFE ID, its address and the capability that it needs. Out: a decision that names the grant,
  * or the rule that refused.
- * Patterns are compiled once, so that a decision costs microseconds (bench/grants.bench.ts). Grants add up: one that allows is enough.
+ * Patterns are compiled once, not at every call. Grants add up: one that allows is enough.
  * Does not authenticate (svid.ts) and does not count signatures: a destructive capability needs a consent token on top of its grant.
  */
 import { KwamError } from '../errors.ts';
