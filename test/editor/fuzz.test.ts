@@ -23,7 +23,7 @@ import { TABLES } from '../language/standard-tables.ts';
 import { apply, EXAMPLES, randomEdit } from './edits.ts';
 
 const campaign = process.env['KWAM_CAMPAIGN'] === '1';
-const cases = campaign ? 200_000 : 250;
+const cases = campaign ? 200_000 : 150;
 /** So many edits pile up before the text is whole again. */
 const editsMax = 40;
 
