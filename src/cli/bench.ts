@@ -38,6 +38,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
   ingest: ['ingest'],
   transport: ['transport'],
   control: ['control'],
+  language: ['language', 'editor'],
 };
 
 export function define(command: Command, shell: Shell): void {

@@ -186,6 +186,12 @@ function exports({ program }: Knowledge, typed: string): readonly Proposal[] {
   return blocks.map((block) => proposal(`${alias}.${block.name}`, `${block.kind} of ${imported.module}`));
 }
 
+/** Behind an import without a digest the next item may begin as well. */
+function wordDue(word: string, known: CompletionKnowledge): readonly Proposal[] {
+  const due: Proposal = { label: word, kind: 'keyword', detail: 'belongs here', insert: [word] };
+  return word === 'digest' ? [due, ...items(known)] : [due];
+}
+
 function proposals({ due, typed }: Place, known: CompletionKnowledge, offset: number): readonly Proposal[] {
   if (due.kind === 'nothing') return [];
   if (isInterpolation(typed)) return letNames(known, (name) => `${name}}`);
@@ -212,7 +218,7 @@ function proposals({ due, typed }: Place, known: CompletionKnowledge, offset: nu
     case 'export':
       return exports(known, typed);
     case 'word':
-      return [{ label: due.word, kind: 'keyword', detail: '', insert: [due.word] }];
+      return wordDue(due.word, known);
   }
 }
 

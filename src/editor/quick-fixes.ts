@@ -19,6 +19,7 @@ import {
   bodySnippet,
   type Knowledge,
   knownRows,
+  openRows,
   plainText,
   type Snippet,
   valueSnippet,
@@ -139,10 +140,7 @@ function holeIn({ blocks }: ProgramIr, offset: number): HolePlace | undefined {
   return undefined;
 }
 
-/**
- * A bare hole stands for what is still required there; where nothing is, it only goes. Of a map's rows every value stays a hole: what
- * has to be audited is not made up.
- */
+/** A bare hole stands for what is still required there; where nothing is, it only goes. */
 function omittedAttributes(known: Knowledge, range: SourceRange, indent: string): Snippet | undefined {
   const { program } = known;
   const body = bodyAt(program, range.start.offset);
@@ -152,18 +150,11 @@ function omittedAttributes(known: Knowledge, range: SourceRange, indent: string)
   const isMissing = ({ name }: AttributeRow): boolean => !written.has(name);
   if (row.kind === 'map') {
     const rows = knownRows(row, known).filter(isMissing);
-    return rows.length === 0 ? undefined : [rows.map(openRow).join(`\n${indent}`)];
+    return rows.length === 0 ? undefined : [openRows(rows, indent).trimStart()];
   }
   const missing = row.attributes.filter((each) => each.required && isMissing(each));
   const snippet = attributesSnippet(missing, known, indent);
   return snippet.length === 0 ? [''] : [String(snippet[0]).trimStart(), ...snippet.slice(1)];
-}
-
-/** `node … { source … audited_by … }` */
-function openRow({ name, type, body }: AttributeRow): string {
-  const required = body?.kind === 'record' ? body.attributes.filter((each) => each.required) : [];
-  const inner = body === undefined ? '' : ` { ${required.map((each) => `${each.name} …`).join(' ')} }`;
-  return `${name}${type === undefined ? '' : ' …'}${inner}`;
 }
 
 function rowOfBody(program: ProgramIr, offset: number): BodyRow | undefined {

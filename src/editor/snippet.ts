@@ -101,12 +101,26 @@ export function attributeSnippet(row: AttributeRow, known: Knowledge, indent: st
   return [row.name, ...(value ? [' ', ...value] : []), ...(body ? [' ', ...body] : [])];
 }
 
+/** `node … { source … audited_by … }` */
+function openRow({ name, type, body }: AttributeRow): string {
+  const required = body?.kind === 'record' ? body.attributes.filter((each) => each.required) : [];
+  const inner = body === undefined ? '' : ` { ${required.map((each) => `${each.name} …`).join(' ')} }`;
+  return `${name}${type === undefined ? '' : ' …'}${inner}`;
+}
+
+/** Rows of a map, one a line. Every value stays a hole: what has to be audited is not made up. */
+export function openRows(rows: readonly AttributeRow[], indent: string): string {
+  return rows.map((row) => `${indent}${openRow(row)}`).join('\n');
+}
+
 /** A body of so many characters reads well on one line. */
 const oneLineCharactersMax = 60;
 
 /** The required attributes of a body between braces: on one line when they are short and simple, else one a line. */
 export function bodySnippet(body: BodyRow, known: Knowledge, indent: string): Snippet {
   const rows = body.kind === 'record' ? body.attributes.filter(({ required }) => required) : [];
+  const keys = body.kind === 'map' ? knownRows(body, known) : [];
+  if (keys.length > 0) return [`{\n${openRows(keys, `${indent}  `)}\n${indent}}`];
   if (rows.length === 0) return ['{ ', { placeholder: '…' }, ' }'];
   const inLine: Snippet = [
     '{',

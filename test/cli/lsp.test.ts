@@ -184,6 +184,11 @@ describe('completion', () => {
     expect(newText(items, 'fanout')).toBe('fanout\\}');
   });
 
+  test('offers the next item behind an import without a digest', async () => {
+    const items = await completions('import "std/faultdomains" as fd\nus', 'us');
+    expect(labels(items)).toEqual(expect.arrayContaining(['digest', 'use', 'profile']));
+  });
+
   test('offers modules, aliases and exports', async () => {
     expect(labels(await completions(H100, 'import "'))).toContain('"std/faultdomains"');
     expect(labels(await completions(H100, 'use '))).toEqual(['fd.']);
@@ -563,6 +568,8 @@ describe('quick fixes', () => {
     ['server.seed.ports.data', 'fill the hole with `7401`', 'data 7401'],
     ['guard.sla.mttr_restore', 'fill the hole with `10m`', 'mttr_restore 10m #'],
     ['deploy.rollout_h100.consent.grant_ref', 'fill the hole', 'grant_ref "consent/rollout.json" #'],
+    // Left out by a comment, which goes.
+    ['guard.sla.mtbf`', 'fill the hole with', 'mtbf {\n  node … { source … audited_by … audited_on … }\n'],
   ])('fill the hole %s of the tour', async (path, title, written) => {
     const { after } = await fixed(TOUR, 'KW1901', path, title);
     expect(after).toContain(written);

@@ -3,12 +3,12 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { seededRandom } from '../../src/random.ts';
 import { chunkStream } from '../../src/verify.ts';
 import { ed25519Signer, p256Signer, signWhole } from '../manifest/samples.ts';
-import { ensureDebianPackage } from '../setup/debian.ts';
+import { installMs, launchChromium } from '../setup/chromium.ts';
 import type { KwamPage } from './page/page.ts';
 import { listOf, manifestOf, sha256Hex } from './streams.ts';
 
@@ -18,8 +18,6 @@ declare global {
 }
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-/** Installing a browser from Debian's mirror on a fresh machine. */
-const installMs = 300_000;
 const data = seededRandom(31).fill(new Uint8Array(3_000_000));
 data.fill(0, 1_000_000, 1_600_000);
 const position = 1_234_567;
@@ -81,20 +79,7 @@ beforeAll(async () => {
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const executablePath = await ensureDebianPackage('chromium', '/usr/bin/chromium');
-  browser = await chromium.launch({
-    executablePath,
-    args: [
-      '--headless',
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  });
+  browser = await launchChromium();
 }, installMs);
 
 afterAll(async () => {
