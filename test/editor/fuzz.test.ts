@@ -1,7 +1,7 @@
 /**
  * Programs in the middle of being written: after every random edit each feature is asked at a random place. None throws, every range
  * lies inside the text and covers whole tokens' lines, and what is offered as an edit can be applied and read again.
- * A campaign (KWAM_CAMPAIGN=1) runs hundreds of thousands.
+ * KWAM_CAMPAIGN=1 runs twenty thousand, KWAM_CASES another number, KWAM_SEED with another seed.
  */
 import { expect, test } from 'vitest';
 import { completionsAt } from '../../src/editor/completion.ts';
@@ -23,11 +23,12 @@ import { TABLES } from '../language/standard-tables.ts';
 import { apply, EXAMPLES, randomEdit } from './edits.ts';
 
 const campaign = process.env['KWAM_CAMPAIGN'] === '1';
-const cases = campaign ? 200_000 : 150;
+const cases = Number(process.env['KWAM_CASES'] ?? (campaign ? 20_000 : 150));
+const seed = Number(process.env['KWAM_SEED'] ?? 20_261_125);
 /** So many edits pile up before the text is whole again. */
 const editsMax = 40;
 
-const random = seededRandom(20_261_125);
+const random = seededRandom(seed);
 
 function compiled(text: string): Compiled {
   return compile('program.kwam', text, { modules: faultdomains(), context: { tables: TABLES } });
@@ -104,6 +105,7 @@ test(`${cases} edits`, { timeout: 24 * 3_600_000 }, () => {
       throw new Error(`case ${at}, at ${offset}: ${JSON.stringify(text)}`, { cause: error });
     }
   }
+  if (campaign) console.log(`seed ${seed}: ${cases} edits`);
 });
 
 test('a canary: a range outside of the text is noticed', () => {
