@@ -21,7 +21,8 @@ beforeAll(async () => {
   cluster = await TestCluster.start({ nodes: 3, factor: 1, packBytesTarget: 64 * 1024 });
   objects = new KnownObjects(cluster);
   const tree = join(cluster.directory, 'input');
-  makeTree(tree, seed, 800_000);
+  // Some fifty packs on three nodes: each seed gives the one that goes away its share.
+  makeTree(tree, seed, 3_200_000);
   expect(await objects.put('n0001', 'tree', tree)).toBe(ACKNOWLEDGED);
   expect(cluster.packsOf(AWAY).length).toBeGreaterThan(2);
 });
