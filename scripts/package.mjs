@@ -18,7 +18,7 @@ const manifest = join(root, 'package.json');
 const dist = join(root, 'dist');
 const kept = join(dist, '.package.json');
 /** Files in src/ that are not code and lie beside the code that reads them. */
-const READ_AT_RUN_TIME = ['control/etcd.proto'];
+const READ_AT_RUN_TIME = ['control/etcd.proto', 'identity/workload-api.proto'];
 
 function fail(message) {
   process.stderr.write(`package: ${message}\n`);

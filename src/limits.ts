@@ -216,6 +216,14 @@ export const vaultTimeoutMs = 10_000;
 export const secretTriesMax = 3;
 export const secretTryPauseMs = 200;
 
+/** How often an identity in files or secrets is looked at; renewal comes hours before the end. */
+export const identityPollMs = 10_000;
+/** Workload API: pauses between tries, patience for the first SVID, and authorities of one trust domain (two, while they rotate). */
+export const workloadRetryMsMin = 250;
+export const workloadRetryMsMax = 30_000;
+export const workloadFirstMs = 30_000;
+export const workloadAuthoritiesMax = 32;
+
 assert(chunkBytesMinDefault < chunkBytesTargetDefault, 'min below target');
 assert(chunkBytesTargetDefault < chunkBytesMaxDefault, 'target below max');
 assert(chunkBytesMaxHighest <= recordBytesMax, 'a chunk fits a record');

@@ -29,9 +29,11 @@ import { DedupIndex } from './dedup/dedup-index.ts';
 import { toHex } from './digest.ts';
 import { KwamError } from './errors.ts';
 import { compileGrants, type Grant } from './identity/grants.ts';
-import type { Identity } from './identity/identity.ts';
 import { loadIdentity } from './identity/identity-files.ts';
+import type { IdentitySource, IdentityWatcher } from './identity/identity-source.ts';
 import { signerOf, trustOf } from './identity/manifest-trust.ts';
+import { pollIdentity } from './identity/polled-identity.ts';
+import { identityPollMs } from './limits.ts';
 import { createMetrics, startMetricsServer } from './metrics.ts';
 import {
   type Observing,
@@ -73,6 +75,8 @@ export interface NodeOptions {
   readonly control?: string;
   /** What the paths of public keys in the plan are relative to; left out, D/trust. */
   readonly keysBase?: string;
+  /** Where the SVID comes from, if not from D/identity/<name>.pem and .key. */
+  readonly identity?: OpenIdentity;
   readonly memoryBytes?: number;
   /** Put every checkpoint that is complete under this directory. */
   readonly watch?: WatchRequest;
@@ -82,6 +86,8 @@ export interface NodeOptions {
   readonly redundancyEveryMs?: number;
   readonly log: Logger;
 }
+
+export type OpenIdentity = (watcher: IdentityWatcher) => Promise<IdentitySource>;
 
 export interface RunningNode {
   readonly address: string;
@@ -115,7 +121,7 @@ type OnClose = (act: () => Promise<unknown>) => void;
 /** What a node owns before anyone can reach it. */
 interface Owned extends Observing {
   readonly self: PlanNode;
-  readonly identity: Identity;
+  readonly identity: IdentitySource;
   readonly shares: MemoryShares;
   readonly codecId: ReturnType<typeof readCodecId>;
   readonly store: Store;
@@ -142,8 +148,8 @@ async function open(options: NodeOptions, onClose: OnClose): Promise<Owned> {
   const codecId = readCodecId();
   const metrics = createMetrics({ node: name }, { version: packageJson.version, codecId: toHex(codecId) });
   metrics.memoryBudgetBytes.set(shares.totalBytes);
-  const warn = (message: string): void => log.warn(message);
-  const identity = loadIdentity(join(directory, 'identity'), name, systemClock.now(), warn);
+  const identity = await openIdentity(options, self);
+  onClose(() => identity.close());
 
   const store = await Store.open({
     directory: join(directory, name),
@@ -223,7 +229,44 @@ function consentDesk(
   const ledger = { control: control.store, clock: systemClock, random: systemRandom };
   const warn = (message: string): void => log.warn(message);
   const openKey = openKeysIn(keysBase, { environment: process.env, warn });
-  return new ConsentDesk({ plan, self: identity.spiffeId, ledger, openKey, audit });
+  return new ConsentDesk({ plan, self: identity.current.spiffeId, ledger, openKey, audit });
+}
+
+/** @throws KwamError SVID_INVALID  the SVID of somebody else than the plan's node: its peers would refuse it later. */
+async function openIdentity(
+  { directory, name, log, identity }: NodeOptions,
+  { spiffe }: PlanNode,
+): Promise<IdentitySource> {
+  const place = join(directory, 'identity');
+  const warn = (message: string): void => log.warn(message);
+  const open: OpenIdentity =
+    identity ??
+    ((watcher) =>
+      pollIdentity({
+        origin: place,
+        load: () => loadIdentity(place, name, systemClock.now(), warn),
+        everyMs: identityPollMs,
+        clock: systemClock,
+        watcher,
+      }));
+  const source = await open({
+    renewed: ({ expiresAtMs }) =>
+      log.info({ expiresAt: new Date(expiresAtMs).toISOString() }, 'SVID renewed'),
+    failed: (error) =>
+      log.warn({ error: error.message }, 'the SVID could not be renewed; the last one stays'),
+  });
+  const { spiffeId, expiresAtMs } = source.current;
+  log.info(
+    { spiffeId, origin: source.origin, expiresAt: new Date(expiresAtMs).toISOString() },
+    'SVID loaded',
+  );
+  if (spiffeId === spiffe) return source;
+  await source.close();
+  throw new KwamError(
+    'SVID_INVALID',
+    `identity: expected an SVID of ${spiffe}, which the plan names ${name}, got one of ${spiffeId} from ${source.origin}; issue or register that one`,
+    { context: { rule: 'node-id', expected: spiffe, actual: spiffeId } },
+  );
 }
 
 /** TypeScript in a clone, JavaScript in the package: tsc rewrites imports, not URLs. */
@@ -333,8 +376,11 @@ function assemble(
       catalog,
       distributor,
       codecId,
-      producer: identity.spiffeId,
-      signer: signerOf(identity),
+      producer: identity.current.spiffeId,
+      // One SVID a manifest: its key and its certificates must be of the same pair.
+      get signer() {
+        return signerOf(identity.current);
+      },
       clock: systemClock,
       onLooked: observeIngest(owned),
     },

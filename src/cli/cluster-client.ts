@@ -5,7 +5,6 @@
  * Does not start anything (dev.ts) and keeps nothing running: `withCluster` closes what it opened.
  */
 import { existsSync } from 'node:fs';
-import { basename, dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { systemClock } from '../clock.ts';
 import { type Member, Membership } from '../cluster/membership.ts';
@@ -13,10 +12,12 @@ import { openControl } from '../control/open-control.ts';
 import { KwamError } from '../errors.ts';
 import type { Identity } from '../identity/identity.ts';
 import { loadIdentity } from '../identity/identity-files.ts';
+import type { IdentitySource } from '../identity/identity-source.ts';
 import { leaseMs } from '../limits.ts';
 import { parseAddress } from '../transport/address.ts';
 import { grpcTransport } from '../transport/grpc.ts';
 import type { Connection, JsonValue, PeerId, Transport } from '../transport/transport.ts';
+import { chooseIdentity } from './choose-identity.ts';
 import { ADMIN, clusterDirectory, controlPath, controlUrl, identityPath } from './cluster-directory.ts';
 import type { Shell } from './shell.ts';
 import { startProgress } from './terminal.ts';
@@ -34,7 +35,10 @@ export function addClusterOptions(command: Command): Command {
   return command
     .option('--dir <directory>', 'directory of a cluster on this machine (default: $KWAM_DIR or ./.kwam)')
     .option('--connect <host:port>', 'one node, wherever it is; needs --identity')
-    .option('--identity <directory/name>', 'who we are, for --connect: name.pem, name.key and ca.pem there');
+    .option(
+      '--identity <source>',
+      'who we are, for --connect: DIRECTORY/NAME with ca.pem there, or unix:///SOCKET of an agent',
+    );
 }
 
 export function addNodeOption(command: Command): Command {
@@ -71,7 +75,7 @@ export async function withCluster<T>(
 
 async function openCluster(shell: Shell, options: ClusterOptions): Promise<Cluster> {
   const warn = (line: string): void => shell.note(`kwam-dp: ${line}`);
-  if (options.connect !== undefined) return openRemote(shell, options, options.connect, warn);
+  if (options.connect !== undefined) return openRemote(shell, options, options.connect);
   if (options.identity !== undefined) {
     throw new KwamError('USAGE', 'expected --identity together with --connect; a local cluster has its own');
   }
@@ -83,23 +87,24 @@ async function openCluster(shell: Shell, options: ClusterOptions): Promise<Clust
   return new Cluster(shell, { directory, identity, source, node: options.node });
 }
 
-function openRemote(
-  shell: Shell,
-  options: ClusterOptions,
-  address: string,
-  warn: (line: string) => void,
-): Cluster {
+async function openRemote(shell: Shell, options: ClusterOptions, address: string): Promise<Cluster> {
   parseAddress(address);
   if (options.identity === undefined || options.dir !== undefined) {
-    throw new KwamError('USAGE', 'expected --connect with --identity DIRECTORY/NAME and without --dir');
+    throw new KwamError('USAGE', 'expected --connect with --identity and without --dir');
   }
-  const path = resolve(options.identity);
-  const identity = loadIdentity(dirname(path), basename(path), Date.now(), warn);
+  if (options.identity.startsWith('secret://')) {
+    throw new KwamError(
+      'USAGE',
+      'expected --identity DIRECTORY/NAME or unix:///SOCKET, got a secret, which has no authorities',
+    );
+  }
+  const wish = { from: options.identity, directory: '.', name: '' };
+  const identity = await chooseIdentity(shell, wish)();
   const only: NodeName = { name: options.node ?? address, address, state: 'up' };
   return new Cluster(shell, {
     identity,
     address,
-    source: { members: async () => [only], close: async () => undefined },
+    source: { members: async () => [only], close: () => identity.close() },
   });
 }
 
@@ -141,7 +146,7 @@ function notRunning(directory: string | undefined): KwamError {
 }
 
 interface ClusterParts {
-  readonly identity: Identity;
+  readonly identity: Identity | IdentitySource;
   readonly source: Source;
   readonly directory?: string;
   /** Set when the cluster was found by --connect. */

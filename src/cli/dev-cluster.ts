@@ -18,7 +18,7 @@ import { ADMIN, identityPath, inventoryPath, planPath, trustPath } from './clust
 import { readInventory, writeInventory } from './inventory-file.ts';
 import { programPath } from './package-root.ts';
 import { readPlan, writePlan } from './plan-file.ts';
-import { heapFlags, type Ready } from './serve.ts';
+import { nodeFlags, type Ready } from './serve.ts';
 
 /** Nobody renews the SVIDs of a development cluster while it runs; `dev up` does at each start. */
 const SVID_VALID_MS = 30 * 24 * 3_600_000;
@@ -69,7 +69,7 @@ export class DevCluster {
 
   /** The plan of a new cluster stands from its first good start on; a start that fails leaves none behind. */
   async createAndUp({ file, plan, inventory }: NewCluster): Promise<void> {
-    heapFlags(plan.memoryBytes);
+    nodeFlags(plan.memoryBytes);
     fs.mkdirSync(this.directory, { recursive: true });
     writeInventory(inventoryPath(this.directory), inventory);
     carryKeys(plan, dirname(file), trustPath(this.directory));
@@ -94,7 +94,7 @@ export class DevCluster {
           'change, kwam-dp dev down stops it',
       );
     }
-    heapFlags(plan.memoryBytes);
+    nodeFlags(plan.memoryBytes);
     writePlan(planPath(this.directory), plan);
   }
 
@@ -181,7 +181,7 @@ export class DevCluster {
     return {
       name,
       command: process.execPath,
-      args: [...heapFlags(plan.memoryBytes), programPath(), ...serve, '--ready-file', this.#readyFile(name)],
+      args: [...nodeFlags(plan.memoryBytes), programPath(), ...serve, '--ready-file', this.#readyFile(name)],
       logFile: this.#logFile(name),
       ready: { kind: 'file', path: this.#readyFile(name) },
     };

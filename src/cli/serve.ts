@@ -1,16 +1,19 @@
 /**
  * serve PROGRAM|PLAN --node NAME: one node in this process, until SIGTERM or SIGINT. Logs are JSON lines on stderr.
- * The memory budget also bounds V8's heap, which can only be done at start: a process that was started without the bound
- * replaces itself once (execve keeps its pid, its parent and its files).
+ * The memory budget also bounds V8's heap, and diagnostic reports must not show the environment; both can only be said at start: a
+ * process that was started without replaces itself once (execve keeps its pid, its parent and its files).
  */
 import * as fs from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { EXIT, exitCodeOf, KwamError } from '../errors.ts';
+import { parseSpiffeId } from '../identity/spiffe-id.ts';
 import { MIB, nodeMemoryBytesDefault } from '../limits.ts';
 import type { Plan } from '../plan.ts';
+import { redacted } from '../secrets/redaction.ts';
 import { memoryShares } from '../workers/memory-shares.ts';
-import { clusterDirectory, controlUrl, trustPath } from './cluster-directory.ts';
+import { clusterDirectory, controlUrl, identityPath, trustPath } from './cluster-directory.ts';
+import { crashWithoutSecrets } from './crash.ts';
 import { isPlanFile, readPlan } from './plan-file.ts';
 import { parseBytes, parseDurationMs } from './quantity.ts';
 import type { Shell } from './shell.ts';
@@ -21,6 +24,7 @@ interface ServeOptions {
   readonly from?: string[];
   readonly dir?: string;
   readonly control?: string;
+  readonly identity?: string;
   readonly memory?: number;
   readonly readyFile?: string;
   readonly watch?: string;
@@ -39,6 +43,10 @@ export function define(command: Command, shell: Shell): void {
     .option(
       '--control <url>',
       'control store, for example etcd://host:2379 (default: $KWAM_CONTROL or D/control)',
+    )
+    .option(
+      '--identity <source>',
+      'the SVID: DIRECTORY/NAME, secret://… or unix:///SOCKET of a SPIFFE Workload API',
     )
     .option(
       '--memory <size>',
@@ -61,8 +69,16 @@ export function define(command: Command, shell: Shell): void {
     .addHelpText(
       'after',
       `
-The store lies in DIRECTORY/NAME, the SVID in DIRECTORY/identity/NAME.pem and .key.
-SIGTERM and SIGINT stop the node cleanly.
+The store lies in DIRECTORY/NAME. SIGTERM and SIGINT stop the node cleanly.
+
+The SVID lies in DIRECTORY/identity/NAME.pem and .key; where there is none, the agent
+at $SPIFFE_ENDPOINT_SOCKET is asked. It is renewed without a restart, under running
+streams. Trusted are the authorities of the program's policy.ca, but where SVIDs are issued
+(DIRECTORY/identity/ca.key) the one that does so.
+
+Secrets: secret://vault/MOUNT/PATH[#FIELD][?version=N] (KV v2; VAULT_ADDR, VAULT_TOKEN or
+VAULT_TOKEN_FILE, VAULT_CACERT), secret://openbao/..., secret://env/NAME,
+secret://file/PATH. An SVID is one text with certificates and key in PEM.
 
 The control store of one machine is DIRECTORY/control (--control sqlite). Nodes on
 several machines share an etcd, version 3.4 or later:
@@ -79,6 +95,7 @@ Examples:
   kwam-dp serve cluster.kwam --inventory fleet.json --dir /var/lib/kwam --node n0001
   kwam-dp serve ./cluster/plan.json --dir ./cluster --node n0001
   kwam-dp serve plan.json --node n0001 --control etcd://10.0.0.1,10.0.0.2,10.0.0.3/prod
+  kwam-dp serve plan.json --node n0001 --identity unix:///run/spire/agent.sock
   kwam-dp serve plan.json --node n0002 --memory 512mb --watch /ckpt 2>n0002.log`,
     )
     .action((program: string, options: ServeOptions) => serve(shell, program, options));
@@ -96,10 +113,11 @@ async function serve(shell: Shell, file: string, options: ServeOptions): Promise
   }
   const saved = isPlanFile(file) ? readPlan(file) : undefined;
   const memoryBytes = options.memory ?? saved?.memoryBytes ?? nodeMemoryBytesDefault;
-  boundHeap(memoryBytes);
+  ensureFlags(memoryBytes);
   const plan = saved ?? (await planned(shell, file, options));
   const { signal } = shell;
   const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
+  crashWithoutSecrets();
   const keysBase = saved === undefined ? dirname(file) : trustPath(dirname(file));
   const node = await start(shell, { plan, keysBase }, options, memoryBytes);
   if (!signal.aborted) await stopped;
@@ -122,22 +140,25 @@ async function planned(shell: Shell, file: string, options: ServeOptions): Promi
   );
 }
 
-async function start(
-  shell: Shell,
-  what: { readonly plan: Plan; readonly keysBase: string },
-  options: ServeOptions,
-  memoryBytes: number,
-) {
+interface PlanFrom {
+  readonly plan: Plan;
+  /** What the paths of keys in the plan are relative to. */
+  readonly keysBase: string;
+}
+
+async function start(shell: Shell, what: PlanFrom, options: ServeOptions, memoryBytes: number) {
   const [{ startNode }, { pino }] = await Promise.all([import('../node.ts'), import('pino')]);
   const settings = { level: options.logLevel, base: { node: options.node } };
   // Synchronous: the line that says why a node died must not be lost with it.
-  const log = pino(settings, pino.destination({ dest: 2, sync: true }));
+  const stderr = pino.destination({ dest: 2, sync: true });
+  const log = pino(settings, { write: (line: string) => stderr.write(redacted(line)) });
   const directory = clusterDirectory(shell, options.dir);
   try {
     const watch = watchOf(options);
     const control = controlUrl(shell, options.control);
     const node = await startNode({
       ...what,
+      identity: await identityOf(shell, what, options),
       name: options.node,
       directory,
       memoryBytes,
@@ -153,6 +174,19 @@ async function start(
   } catch (error) {
     throw asStartFailure(error);
   }
+}
+
+async function identityOf(shell: Shell, { plan, keysBase }: PlanFrom, options: ServeOptions) {
+  const { chooseIdentity } = await import('./choose-identity.ts');
+  const name = options.node;
+  const self = plan.nodes.find((node) => node.name === name);
+  return chooseIdentity(shell, {
+    from: options.identity,
+    directory: identityPath(clusterDirectory(shell, options.dir)),
+    name,
+    ...(self === undefined ? {} : { expected: parseSpiffeId(self.spiffe) }),
+    ...(plan.policy === undefined ? {} : { pinned: { base: keysBase, ca: plan.policy.ca } }),
+  });
 }
 
 function watchOf({ watch, watchQuiet, watchRate }: ServeOptions) {
@@ -172,17 +206,20 @@ function asStartFailure(error: unknown): unknown {
 
 /** V8's option for the old generation of the main thread, in MiB. */
 const HEAP_FLAG = '--max-old-space-size';
+/** Secrets may stand in the environment. The flag holds for worker threads too, which `process.report.excludeEnv` does not. */
+const REPORT_FLAG = '--report-exclude-env';
 
-/** For a process that is started with the bound from the beginning. */
-export function heapFlags(memoryBytes: number): string[] {
-  return [`${HEAP_FLAG}=${Math.floor(memoryShares(memoryBytes).mainHeapBytes / MIB)}`];
+/** What Node itself must be told, for a process that is started with it from the beginning. */
+export function nodeFlags(memoryBytes: number): string[] {
+  return [`${HEAP_FLAG}=${Math.floor(memoryShares(memoryBytes).mainHeapBytes / MIB)}`, REPORT_FLAG];
 }
 
-function boundHeap(memoryBytes: number): void {
-  const flags = heapFlags(memoryBytes);
+/** Starts this process anew, in its place, with what it lacks of these flags. */
+function ensureFlags(memoryBytes: number): void {
   const given = [...process.execArgv, process.env['NODE_OPTIONS'] ?? ''].join(' ');
-  if (given.includes(HEAP_FLAG) || process.execve === undefined) return;
-  const args = [process.execPath, ...process.execArgv, ...flags, ...process.argv.slice(1)];
+  const lacking = nodeFlags(memoryBytes).filter((flag) => !given.includes(flag.split('=')[0]!));
+  if (lacking.length === 0 || process.execve === undefined) return;
+  const args = [process.execPath, ...process.execArgv, ...lacking, ...process.argv.slice(1)];
   process.execve(process.execPath, args, process.env as Record<string, string>);
 }
 

@@ -48,18 +48,31 @@ export async function issueIdentity(
 }
 
 /**
+ * @param authoritiesPem  instead of those in ca.pem.
  * @throws KwamError ENVIRONMENT   a file is missing or unreadable.
  * @throws KwamError SVID_INVALID  expired, of another authority, or key and certificate do not match.
  */
-export function loadIdentity(directory: string, name: string, nowMs: number, warn: Warn): Identity {
+export function loadIdentity(
+  directory: string,
+  name: string,
+  nowMs: number,
+  warn: Warn,
+  authoritiesPem?: string,
+): Identity {
   checkName(name);
   const remedy = `issue it with \`kwam-dp identity issue ${name}\``;
   const pair = readPair(directory, name, remedy, warn);
-  const bundlePem = readText(join(directory, 'ca.pem'), 'copy the bundle of the authority there');
+  const bundlePem =
+    authoritiesPem ?? readText(join(directory, 'ca.pem'), 'copy the bundle of the authority there');
   return identityFromPems(
     { certificateChainPem: pair.certificatePem, privateKeyPem: pair.privateKeyPem, bundlePem },
     nowMs,
   );
+}
+
+/** Whether SVIDs are issued here: then the authority that does so is the one to trust. */
+export function hasAuthority(directory: string): boolean {
+  return fs.existsSync(join(directory, `${AUTHORITY}.key`));
 }
 
 export function loadTrustDomain(directory: string): TrustDomain {

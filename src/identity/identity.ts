@@ -33,10 +33,19 @@ export interface IdentityPems {
   readonly bundlePem: string;
 }
 
-/** @throws KwamError SVID_INVALID  with `context.rule`; `key-match` when key and certificate are of two pairs. */
+export interface IdentityMaterial extends IdentityPems {
+  /** The same authorities as in `bundlePem`, by trust domain. */
+  readonly bundle: TrustBundle;
+}
+
+/** Where the authorities say themselves which trust domain they are of. */
 export function identityFromPems(pems: IdentityPems, nowMs: number): Identity {
+  return createIdentity({ ...pems, bundle: bundleOfPem(pems.bundlePem) }, nowMs);
+}
+
+/** @throws KwamError SVID_INVALID  with `context.rule`; `key-match` when key and certificate are of two pairs. */
+export function createIdentity({ bundle, ...pems }: IdentityMaterial, nowMs: number): Identity {
   const chain = derOfPem(pems.certificateChainPem, 'the SVID');
-  const bundle = bundleOfPem(pems.bundlePem);
   const spiffeId = checkSvid(chain, bundle, nowMs);
   const key = privateKeyOf(pems.privateKeyPem, spiffeId);
   const publicKeySpki = createPublicKey(key).export({ type: 'spki', format: 'der' });

@@ -16,8 +16,11 @@ export function signerOf(identity: Identity): Signer {
   };
 }
 
-/** SVIDs live for a day and manifests for years: the check is made as of the certificate's own time. */
-export function trustOf(identity: Identity): TrustFunction {
+/**
+ * SVIDs live for a day and manifests for years: the check is made as of the certificate's own time, against the authorities that are
+ * trusted now. An authority that signed manifests must therefore stay in the bundle.
+ */
+export function trustOf(source: { readonly current: Identity }): TrustFunction {
   return async (signature: EnvelopeSignature): Promise<TrustedKey[]> => {
     if (signature.certs === undefined) return [];
     try {
@@ -25,7 +28,7 @@ export function trustOf(identity: Identity): TrustFunction {
       const leaf = new X509Certificate(chain[0]!);
       const notBefore = new Date(leaf.validFrom);
       const notAfter = new Date(leaf.validTo);
-      const spiffeId = identity.checkPeer(chain, notBefore.getTime());
+      const spiffeId = source.current.checkPeer(chain, notBefore.getTime());
       const spki = leaf.publicKey.export({ type: 'spki', format: 'der' });
       return [{ key: await importPublicKey(new Uint8Array(spki)), identity: spiffeId, notBefore, notAfter }];
     } catch (error) {

@@ -13,3 +13,17 @@ export interface Credentials {
   /** The SVID check. @throws KwamError SVID_INVALID  with `context.rule`. */
   checkPeer(chain: readonly Uint8Array[], nowMs: number): PeerId;
 }
+
+/** Credentials that may be renewed; an identity source of identity/ is one. */
+export interface CredentialSource {
+  /** Taken anew for each handshake. */
+  readonly current: Credentials;
+  /** Calls `listener` after each renewal. Returns how to stop that. */
+  onChange(listener: () => void): () => void;
+}
+
+/** Credentials that stay are a source that never changes. */
+export function sourceOf(credentials: Credentials | CredentialSource): CredentialSource {
+  if ('current' in credentials) return credentials;
+  return { current: credentials, onChange: () => () => undefined };
+}

@@ -7,13 +7,13 @@ import type { TLSSocket } from 'node:tls';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { Clock } from '../clock.ts';
 import { KwamError } from '../errors.ts';
-import type { Credentials } from './credentials.ts';
+import type { CredentialSource } from './credentials.ts';
 import { expiresAtMsOf } from './expiry.ts';
 import { derChainOf, unauthenticated } from './tls-peer.ts';
 import type { PeerId } from './transport.ts';
 
 export interface DoorOptions {
-  readonly credentials: Credentials;
+  readonly credentials: CredentialSource;
   readonly clock: Clock;
   readonly refused: (remote: string, error: Error) => void;
 }
@@ -50,7 +50,10 @@ export class Doorkeeper {
       });
       return admission.expiresAtMs;
     } catch (cause) {
-      const refusal = unauthenticated(`${this.#options.credentials.spiffeId} refuses this client`, cause);
+      const refusal = unauthenticated(
+        `${this.#options.credentials.current.spiffeId} refuses this client`,
+        cause,
+      );
       this.#refusals.set(remote, refusal);
       socket.once('close', () => this.#refusals.delete(remote));
       this.#options.refused(remote, refusal);
@@ -68,7 +71,7 @@ export class Doorkeeper {
         },
       );
     }
-    const peer = this.#options.credentials.checkPeer(chain, this.#options.clock.now());
+    const peer = this.#options.credentials.current.checkPeer(chain, this.#options.clock.now());
     if (!socket.authorized) throw socket.authorizationError;
     const expiresAtMs = expiresAtMsOf(chain);
     const admission = this.#admitted.get(fingerprint) ?? { peer, expiresAtMs, sockets: 0 };

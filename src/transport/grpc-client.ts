@@ -1,49 +1,18 @@
-/**
- * The connecting half of the gRPC transport.
- * Two HTTP/2 connections per peer: one for calls, one for pulls, so that bulk bytes in a socket buffer never delay a call.
- * More than one for pulls brought nothing (bench/results): both ends of a stream are one event loop each.
- * Messages are read from the wire as soon as they arrive and wait in the receiver's queue, which the credit bounds; if
- * they waited in HTTP/2 instead, one slow consumer would use up the window that all streams of the connection share.
- */
-import { createSecureContext } from 'node:tls';
-import {
-  type ChannelOptions,
-  Client,
-  type ClientDuplexStream,
-  credentials as grpcCredentials,
-  type ServiceError,
-  status,
-} from '@grpc/grpc-js';
-import type { Clock } from '../clock.ts';
+import type { Client, ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
 import { KwamError } from '../errors.ts';
-import {
-  callCreditBytes,
-  callMessageBytesMax,
-  connectionWindowBytes,
-  messageBytesMax,
-  streamCreditBytes,
-} from '../limits.ts';
+import { callCreditBytes, streamCreditBytes } from '../limits.ts';
 import { parseAddress } from './address.ts';
 import { consumeBytes, consumeJson } from './consume-stream.ts';
-import type { Credentials } from './credentials.ts';
 import { CreditReceiver } from './credit.ts';
-import { expiresAtMsOf, untilExpiry } from './expiry.ts';
 import { lostPeer } from './failures.ts';
-import { ERROR_TRAILER, STREAM_PATH } from './grpc-method.ts';
-import { checkServer, derChainOf, diagnose, TLS_SERVER_NAME, unauthenticated } from './tls-peer.ts';
-import type { Connection, PeerId, TransportObserver } from './transport.ts';
-import { decodeError, decodeHello, encodeCredit, encodeOpen, type Open } from './wire.ts';
+import { Line } from './grpc-line.ts';
+import { STREAM_PATH } from './grpc-method.ts';
+import { type GrpcClientOptions, ServerSide } from './grpc-server-side.ts';
+import { diagnose } from './tls-peer.ts';
+import type { Connection, PeerId } from './transport.ts';
+import { decodeHello, encodeCredit, encodeOpen, type Open } from './wire.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
-const RECONNECT_MS_MIN = 100;
-const RECONNECT_MS_MAX = 2_000;
-
-export interface GrpcClientOptions {
-  readonly credentials: Credentials;
-  readonly clock: Clock;
-  readonly observer: TransportObserver;
-  readonly keepaliveMs: number;
-}
 
 type Stream = ClientDuplexStream<Buffer, Buffer>;
 
@@ -59,18 +28,18 @@ export async function connectGrpc(
   parseAddress(address);
   checkOwn(options);
   const server = new ServerSide(address, expected, options);
-  const calls = server.client();
+  const connection = new GrpcConnection(server, options, closed);
   try {
-    await hello(calls, server);
+    await connection.hello();
+    return connection;
   } catch (error) {
-    calls.close();
+    await connection.close();
     throw await explain(error as KwamError, server, options);
   }
-  return new GrpcConnection(server, calls, options, closed);
 }
 
 /** The server would refuse us with less to say. */
-function checkOwn({ credentials, clock }: GrpcClientOptions): void {
+function checkOwn({ credentials: { current: credentials }, clock }: GrpcClientOptions): void {
   if (clock.now() <= credentials.expiresAtMs) return;
   const when = new Date(credentials.expiresAtMs).toISOString();
   throw new KwamError(
@@ -83,100 +52,7 @@ function checkOwn({ credentials, clock }: GrpcClientOptions): void {
 async function explain(error: KwamError, server: ServerSide, options: GrpcClientOptions): Promise<KwamError> {
   if (error.code !== 'UNAVAILABLE') return error;
   const { credentials, clock } = options;
-  return (await diagnose(credentials, server.address, server.expected, clock.now())) ?? error;
-}
-
-/** What we know of the server: who it must be, and who it turned out to be. */
-class ServerSide {
-  readonly address: string;
-  readonly #options: GrpcClientOptions;
-  #expected: PeerId | undefined;
-  #refusal: KwamError | undefined;
-  #expiresAtMs: number;
-
-  constructor(address: string, expected: PeerId | undefined, options: GrpcClientOptions) {
-    this.address = address;
-    this.#expected = expected;
-    this.#options = options;
-    this.#expiresAtMs = options.credentials.expiresAtMs;
-  }
-
-  /** The first end of a certificate, ours or theirs, that any connection to it was opened with. */
-  get expiresAtMs(): number {
-    return this.#expiresAtMs;
-  }
-
-  get expected(): PeerId | undefined {
-    return this.#expected;
-  }
-
-  client(): Client {
-    const { certificateChainPem, privateKeyPem, bundlePem } = this.#options.credentials;
-    const secure = createSecureContext({
-      ca: bundlePem,
-      cert: certificateChainPem,
-      key: privateKeyPem,
-      minVersion: 'TLSv1.3',
-    });
-    const checked = grpcCredentials.createFromSecureContext(secure, {
-      // Node calls this after its own chain check; what it returns ends the handshake before a byte of ours is sent.
-      checkServerIdentity: (_host, certificate) => this.#check(derChainOf(certificate as never)),
-    });
-    return new Client(this.address, checked, channelOptions(this.#options.keepaliveMs));
-  }
-
-  #check(chain: Uint8Array[]): Error | undefined {
-    const { credentials, clock } = this.#options;
-    try {
-      this.#expected = checkServer(credentials, this.address, this.#expected, chain, clock.now());
-      this.#refusal = undefined;
-      this.#expiresAtMs = Math.min(this.#expiresAtMs, expiresAtMsOf(chain));
-      return undefined;
-    } catch (error) {
-      this.#refusal = error as KwamError;
-      return this.#refusal;
-    }
-  }
-
-  /** What a failed stream means to the caller. */
-  errorOf(error: ServiceError): KwamError {
-    const [trailer] = error.metadata?.get(ERROR_TRAILER) ?? [];
-    if (trailer instanceof Uint8Array) return decodeError(trailer, this.#expected ?? this.address);
-    if (error.code === status.UNAUTHENTICATED)
-      return unauthenticated(`the server at ${this.address} refused us`, error);
-    if (error.code === status.RESOURCE_EXHAUSTED) {
-      return new KwamError(
-        'LIMIT_EXCEEDED',
-        `a message from ${this.address} is too large: ${error.details}`,
-        { cause: error },
-      );
-    }
-    if (error.code === status.UNIMPLEMENTED) {
-      return new KwamError('PROTOCOL', `the server at ${this.address} is no kwam-dp node: ${error.details}`, {
-        cause: error,
-      });
-    }
-    return this.#refusal ?? lostPeer(this.address, error);
-  }
-}
-
-function channelOptions(keepaliveMs: number): ChannelOptions {
-  return {
-    'grpc-node.flow_control_window': connectionWindowBytes,
-    'grpc.max_receive_message_length': messageBytesMax,
-    'grpc.max_send_message_length': callMessageBytesMax,
-    'grpc.keepalive_time_ms': keepaliveMs,
-    'grpc.keepalive_timeout_ms': keepaliveMs,
-    'grpc.initial_reconnect_backoff_ms': RECONNECT_MS_MIN,
-    'grpc.max_reconnect_backoff_ms': RECONNECT_MS_MAX,
-    'grpc.ssl_target_name_override': TLS_SERVER_NAME,
-    'grpc.use_local_subchannel_pool': 1,
-    // A retry inside gRPC would buffer messages that the credit does not count.
-    'grpc.enable_retries': 0,
-    'grpc.service_config_disable_resolution': 1,
-    'grpc.enable_http_proxy': 0,
-    'grpc.enable_channelz': 0,
-  };
+  return (await diagnose(credentials.current, server.address, server.expected, clock.now())) ?? error;
 }
 
 /**
@@ -222,48 +98,83 @@ function hello(client: Client, server: ServerSide): Promise<void> {
 }
 
 class GrpcConnection implements Connection {
-  readonly peer: PeerId;
   readonly #server: ServerSide;
-  readonly #calls: Client;
   readonly #options: GrpcClientOptions;
   readonly #closedHook: (connection: Connection) => void;
-  readonly #live = new Set<CreditReceiver>();
-  readonly #ending = new AbortController();
-  #pulls: Client | undefined;
+  /** Those in use, and retired ones whose streams have not ended. */
+  readonly #lines = new Set<Line>();
+  readonly #forgetCredentials: () => void;
+  #calls: Line | undefined;
+  #pulls: Line | undefined;
   #closedFor: string | undefined;
 
-  constructor(
-    server: ServerSide,
-    calls: Client,
-    options: GrpcClientOptions,
-    closed: (connection: Connection) => void,
-  ) {
-    this.peer = server.expected!;
+  constructor(server: ServerSide, options: GrpcClientOptions, closed: (connection: Connection) => void) {
     this.#server = server;
-    this.#calls = calls;
     this.#options = options;
     this.#closedHook = closed;
-    void this.#endAtExpiry();
+    this.#forgetCredentials = options.credentials.onChange(() => {
+      for (const line of [this.#calls, this.#pulls]) if (line !== undefined) this.#replace(line);
+    });
   }
 
-  async #endAtExpiry(): Promise<void> {
-    const expiresAtMs = (): number => this.#server.expiresAtMs;
-    if (!(await untilExpiry(this.#options.clock, expiresAtMs, this.#ending.signal))) return;
-    const when = new Date(expiresAtMs()).toISOString();
-    this.#close(`an SVID that this connection was opened with expired at ${when}`);
+  /** Proven by the first handshake, and required of every later one. */
+  get peer(): PeerId {
+    return this.#server.expected!;
+  }
+
+  async hello(): Promise<void> {
+    this.#calls ??= this.#line();
+    await hello(this.#calls.client, this.#server);
+  }
+
+  #line(): Line {
+    const line = new Line(this.#options.clock, {
+      ageing: (aged) => this.#replace(aged),
+      expired: (old, expiresAtMs) => this.#expired(old, expiresAtMs),
+      closed: (ended) => this.#lines.delete(ended),
+    });
+    this.#lines.add(line);
+    return line.over(this.#server.client((expiresAtMs) => line.opened(expiresAtMs)));
+  }
+
+  /** The next stream shakes hands anew; those that run finish where they are. */
+  #replace(line: Line): void {
+    this.#forget(line);
+    line.retire();
+  }
+
+  #forget(line: Line): void {
+    if (this.#calls === line) this.#calls = undefined;
+    if (this.#pulls === line) this.#pulls = undefined;
+  }
+
+  /** In use until its certificate ended: nobody has renewed it, and whoever still wants the peer connects again. */
+  #expired(line: Line, expiresAtMs: number): void {
+    const when = new Date(expiresAtMs).toISOString();
+    const why = `an SVID that this connection was opened with expired at ${when}`;
+    if (line === this.#calls || line === this.#pulls) this.#close(why);
+    else line.fail(lostPeer(this.#server.address, new Error(why)));
   }
 
   call: Connection['call'] = (method, request, { signal } = {}) =>
-    consumeJson(() => this.#open(this.#calls, { kind: 'call', method, request }, callCreditBytes), signal);
+    consumeJson(() => {
+      this.#refuseClosed();
+      this.#calls ??= this.#line();
+      return this.#open(this.#calls, { kind: 'call', method, request }, callCreditBytes);
+    }, signal);
 
   pull: Connection['pull'] = (request, { creditBytes = streamCreditBytes, signal } = {}) =>
     consumeBytes(() => {
-      this.#pulls ??= this.#server.client();
+      this.#refuseClosed();
+      this.#pulls ??= this.#line();
       return this.#open(this.#pulls, { kind: 'pull', request, creditBytes }, creditBytes);
     }, signal);
 
-  #open(client: Client, open: Open, creditBytes: number): CreditReceiver {
+  #refuseClosed(): void {
     if (this.#closedFor !== undefined) throw lostPeer(this.#server.address, new Error(this.#closedFor));
+  }
+
+  #open(line: Line, open: Open, creditBytes: number): CreditReceiver {
     const receiver: CreditReceiver = new CreditReceiver(creditBytes, {
       grant: (bytes) => void stream.write(bufferOf(encodeCredit(bytes))),
       cancel: () => stream.cancel(),
@@ -273,12 +184,11 @@ class GrpcConnection implements Connection {
       receiver.push(bytes);
     };
     const end = (error?: KwamError) => {
-      this.#live.delete(receiver);
       if (error === undefined) receiver.end();
       else receiver.fail(error, false);
     };
-    const stream = openStream(client, this.#server, open, receive, end);
-    this.#live.add(receiver);
+    const stream = openStream(line.client, this.#server, open, receive, end);
+    line.carry(stream, receiver);
     return receiver;
   }
 
@@ -289,11 +199,8 @@ class GrpcConnection implements Connection {
   #close(why: string): void {
     if (this.#closedFor !== undefined) return;
     this.#closedFor = why;
-    this.#ending.abort();
-    for (const receiver of this.#live) receiver.fail(lostPeer(this.#server.address, new Error(why)));
-    this.#live.clear();
-    this.#calls.close();
-    this.#pulls?.close();
+    this.#forgetCredentials();
+    for (const line of [...this.#lines]) line.fail(lostPeer(this.#server.address, new Error(why)));
     this.#closedHook(this);
   }
 }

@@ -21,7 +21,7 @@ import type { Clock } from '../clock.ts';
 import { KwamError } from '../errors.ts';
 import { callMessageBytesMax, messageBytesMax, streamCountMax } from '../limits.ts';
 import { formatAddress, parseAddress } from './address.ts';
-import type { Credentials } from './credentials.ts';
+import type { CredentialSource, Credentials } from './credentials.ts';
 import { CreditGate } from './credit.ts';
 import { Doorkeeper } from './doorkeeper.ts';
 import { untilExpiry } from './expiry.ts';
@@ -42,7 +42,7 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
 const REFUSED_LINGER_MS = 2_000;
 
 export interface GrpcServerOptions {
-  readonly credentials: Credentials;
+  readonly credentials: CredentialSource;
   readonly clock: Clock;
   readonly observer: TransportObserver;
   readonly keepaliveMs: number;
@@ -63,15 +63,20 @@ export async function listenGrpc(
   grpc.register(STREAM_PATH, handle as never, pass, pass, 'bidi');
   const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
   const sockets = new Set<TLSSocket>();
-  const tls = createServer(tlsOptions(options.credentials), (socket) => {
+  const tls = createServer(tlsOptions(options.credentials.current), (socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     admit(socket, gate, injector, options);
   });
   tls.on('tlsClientError', (error, socket) => options.refused(socket.remoteAddress ?? 'unknown', error));
+  // Who is connected stays: a TLS session does not look at its certificates again.
+  const forget = options.credentials.onChange(() =>
+    tls.setSecureContext(tlsOptions(options.credentials.current)),
+  );
   const actual = await bind(tls, address);
   let closing: Promise<void> | undefined;
   const close = () => {
+    forget();
     closing ??= shutDown(tls, grpc, sockets);
     return closing;
   };
@@ -114,7 +119,7 @@ function admit(
   socket.on('error', () => socket.destroy());
   const expiresAtMs = gate.enter(socket);
   if (expiresAtMs === undefined) setTimeout(() => socket.destroy(), REFUSED_LINGER_MS).unref();
-  else void endAtExpiry(socket, clock, Math.min(expiresAtMs, credentials.expiresAtMs));
+  else void endAtExpiry(socket, clock, Math.min(expiresAtMs, credentials.current.expiresAtMs));
   injector.injectConnection(socket);
 }
 

@@ -3,7 +3,7 @@
  * Peers are SVIDs; ARCHITECTURE.md, "Wire protocol", has the messages.
  */
 import { type Clock, systemClock } from '../clock.ts';
-import type { Credentials } from './credentials.ts';
+import { type CredentialSource, type Credentials, sourceOf } from './credentials.ts';
 import { connectGrpc } from './grpc-client.ts';
 import { listenGrpc } from './grpc-server.ts';
 import {
@@ -20,7 +20,8 @@ import {
 const keepaliveMsDefault = 4_000;
 
 export interface GrpcTransportOptions {
-  readonly credentials: Credentials;
+  /** A source may renew them: new handshakes show the new ones, and streams that run are not touched. */
+  readonly credentials: Credentials | CredentialSource;
   readonly clock?: Clock;
   readonly observer?: TransportObserver;
   readonly keepaliveMs?: number;
@@ -30,7 +31,7 @@ export interface GrpcTransportOptions {
 
 export function grpcTransport(options: GrpcTransportOptions): Transport {
   const full = {
-    credentials: options.credentials,
+    credentials: sourceOf(options.credentials),
     clock: options.clock ?? systemClock,
     observer: options.observer ?? silentObserver,
     keepaliveMs: options.keepaliveMs ?? keepaliveMsDefault,

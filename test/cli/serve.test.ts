@@ -13,8 +13,10 @@ const PLAN = join(ROOT, 'plan.json');
 const EXAMPLE = fs.readFileSync(join(import.meta.dirname, '../../examples/h100.kwam'), 'utf8');
 
 const serve = (...args: string[]): string[] => ['serve', PLAN, '--dir', ROOT, '--memory', '256mib', ...args];
+const spiffeOf = (name: string): string =>
+  smallPlan({ nodes: 2 }).nodes.find((node) => node.name === name)!.spiffe;
 const issue = (name: string, ...more: string[]) =>
-  runHere(['identity', 'issue', name, '--dir', ROOT, '--id', `spiffe://kwam/${name}`, ...more]);
+  runHere(['identity', 'issue', name, '--dir', ROOT, '--id', spiffeOf(name), ...more]);
 
 function writePlan(change: (plan: Plan) => unknown): void {
   fs.writeFileSync(PLAN, JSON.stringify(change(smallPlan({ nodes: 2 }))));
@@ -54,6 +56,15 @@ describe('serve refuses', () => {
     const ended = await run(serve('--node', 'n0002'));
     expect(ended.code).toBe(3);
     expect(complaints(ended)).toEqual([expect.stringMatching(/expired|not valid|validity/)]);
+  });
+
+  it("an SVID of somebody else than the plan's node", async () => {
+    await issue('n0002', '--id', 'spiffe://kwam/somebody/else');
+    const ended = await run(serve('--node', 'n0002'));
+    expect(ended.code).toBe(3);
+    expect(complaints(ended)).toEqual([
+      expect.stringMatching(/expected an SVID of .*n0002.*, got one of spiffe:\/\/kwam\/somebody\/else/),
+    ]);
   });
 
   it('a node without identity', async () => {
@@ -120,7 +131,7 @@ describe('serve', () => {
   function writeInventory(): void {
     const node = (name: string) => ({
       name,
-      spiffe: `spiffe://kwam/${name}`,
+      spiffe: spiffeOf(name),
       address: '127.0.0.1:0',
       labels: { az: name, spine: name, pdu: name, rack: name },
     });
