@@ -32,6 +32,9 @@ export interface DiagnosticExtras {
   readonly suggestion?: Suggestion | undefined;
 }
 
+/** A sentence stays on its line, whatever a string of the program holds. */
+const LINE_BREAKS = /[\r\n\u2028\u2029]+/g;
+
 /** An error unless `extras.severity` says otherwise. */
 export function diagnostic(
   code: DiagnosticCode,
@@ -42,7 +45,7 @@ export function diagnostic(
   return {
     code,
     severity: extras.severity ?? 'error',
-    message,
+    message: message.replace(LINE_BREAKS, ' '),
     ...(extras.note === undefined ? {} : { note: extras.note }),
     ...(extras.suggestion === undefined ? {} : { suggestion: extras.suggestion }),
     file: where.file,

@@ -41,10 +41,9 @@ const CHARACTER_NOTES: Readonly<Record<string, string>> = {
   '@': 'An image is named by its digest, in double quotes.',
 };
 
-/** On one line, whatever is between the tokens. */
 function shown(text: string): string {
-  const flat = text.replace(/\s+/g, ' ');
-  return `\`${flat.length > 40 ? `${flat.slice(0, 40)}…` : flat}\``;
+  const short = text.length > 40 ? `${text.slice(0, 40)}…` : text;
+  return `\`${short}\``;
 }
 
 function ofLexer(source: SourceText, error: LexerError): Diagnostic {
