@@ -1,5 +1,5 @@
 /**
- * bench [kernels|ingest|transport|control|language|all]: measures beside the peers and prints figures.
+ * bench [kernels|ingest|transport|control|trust|language|all]: measures beside the peers and prints figures.
  * In: which group. Out: a table or kwam.bench/v1; the digest covers what the benchmarks computed, so that none can skip
  * its work. The benchmarks themselves are bench/<stem>.bench.ts, which are part of the repository, not of the package.
  */
@@ -38,6 +38,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
   ingest: ['ingest'],
   transport: ['transport'],
   control: ['control'],
+  trust: ['trust'],
   language: ['language', 'editor'],
 };
 

@@ -2,19 +2,19 @@
  * Grants: which authenticated peer may do what. Default deny.
  * In: the grants of a policy, and a peer's SPIFFE ID, its address and the capability that it needs. Out: a decision that names the grant,
  * or the rule that refused.
- * Patterns are compiled once, not at every call. Grants add up: one that allows is enough.
+ * Patterns are compiled once, not at every call, and an ID is cut into segments once, not for every pattern. Grants add up: one that allows is enough.
  * Does not authenticate (svid.ts) and does not count signatures: a destructive capability needs a consent token on top of its grant.
  */
 import { KwamError } from '../errors.ts';
 import { type Capability, DESTRUCTIVE_CAPABILITIES, isCapability } from '../language/capability.ts';
 import { type Network, networkContains, parseNetwork } from '../language/cidr.ts';
-import { compileGlob, type TextMatcher } from '../language/glob-matcher.ts';
+import { compileGlob, segmentsOf } from '../language/glob-matcher.ts';
 import { parseSpiffePattern } from '../language/spiffe-pattern.ts';
 import type { GrantPlan } from '../plan.ts';
 
 export interface Grant {
   readonly pattern: string;
-  readonly matches: TextMatcher;
+  matches(peer: PeerPath): boolean;
   readonly capabilities: ReadonlySet<Capability>;
   readonly signedBy: string;
   readonly discoverScope: readonly Network[];
@@ -38,6 +38,13 @@ export type GrantRule = 'grant-peer' | 'grant-capability' | 'grant-discover-scop
 
 const SCHEME = 'spiffe://';
 
+/** A SPIFFE ID cut into trust domain and segments, once for all patterns; undefined for a text that no pattern matches. */
+export type PeerPath = readonly string[] | undefined;
+
+export function peerPath(id: string): PeerPath {
+  return id.startsWith(SCHEME) ? segmentsOf(id.slice(SCHEME.length), '/') : undefined;
+}
+
 /** @throws KwamError USAGE  a plan that no compiler of ours has made. */
 export function compileGrants(sources: readonly GrantPlan[]): readonly Grant[] {
   return sources.map(compileGrant);
@@ -54,7 +61,7 @@ function compileGrant(source: GrantPlan): Grant {
   });
   return {
     pattern,
-    matches: (id) => id.startsWith(SCHEME) && matches(id.slice(SCHEME.length)),
+    matches: (peer) => peer !== undefined && matches(peer),
     capabilities: new Set(capabilities),
     signedBy,
     discoverScope: source.discoverScope.map((text) => networkOf(pattern, text)),
@@ -77,7 +84,8 @@ function badGrant(pattern: string, expected: string, actual: string): KwamError 
 
 export function decide(grants: readonly Grant[], request: AccessRequest): Decision {
   const { peer, address, capability } = request;
-  const ofPeer = grants.filter((grant) => grant.matches(peer));
+  const path = peerPath(peer);
+  const ofPeer = grants.filter((grant) => grant.matches(path));
   if (ofPeer.length === 0) return deny('grant-peer', 'a peer that some grant of the policy names', peer);
   const holding = ofPeer.filter((grant) => grant.capabilities.has(capability));
   if (holding.length === 0) return deny('grant-capability', `the capability ${capability}`, heldBy(ofPeer));

@@ -7,7 +7,7 @@
  */
 import type { DigestHex } from '../digest.ts';
 import { KwamError } from '../errors.ts';
-import type { Grant } from '../identity/grants.ts';
+import { type Grant, peerPath } from '../identity/grants.ts';
 import type { Capability } from '../language/capability.ts';
 import { type Glob, globIncludes, parseGlob } from '../language/glob-inclusion.ts';
 import { consentEnvelopeBytesMax } from '../limits.ts';
@@ -227,7 +227,8 @@ export function grantsFor(
   { audience }: ConsentToken,
   capability: Capability,
 ): readonly Grant[] {
-  const found = grants.filter((grant) => grant.matches(audience) && grant.capabilities.has(capability));
+  const seed = peerPath(audience);
+  const found = grants.filter((grant) => grant.matches(seed) && grant.capabilities.has(capability));
   if (found.length > 0) return found;
   return refuseConsent({
     rule: 'grant',

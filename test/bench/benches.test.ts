@@ -21,6 +21,8 @@ const PROMISED = [
   'put-tree',
   'grpc-pull',
   'control-txn',
+  'consent-redeem',
+  'authorise-200',
 ];
 
 const seen: string[] = [];

@@ -2,7 +2,7 @@
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { type Glob, globMatches, parseGlob } from '../../src/language/glob-inclusion.ts';
-import { compileGlob } from '../../src/language/glob-matcher.ts';
+import { compileGlob, segmentsOf } from '../../src/language/glob-matcher.ts';
 
 const segment = fc.oneof(
   fc.constant('**'),
@@ -13,11 +13,16 @@ const subject = fc
   .array(fc.stringMatching(/^[ab]{0,4}$/), { maxLength: 7 })
   .map((segments) => segments.join('/'));
 
+function matchesText(glob: Glob, text: string): boolean {
+  const segments = segmentsOf(text, glob.separator);
+  return segments !== undefined && compileGlob(glob)(segments);
+}
+
 it('matches what the automaton matches', () => {
   fc.assert(
     fc.property(pattern, subject, (written, text) => {
       const glob = parseGlob(written, '/') as Glob;
-      expect(compileGlob(glob)(text)).toBe(globMatches(glob, text));
+      expect(matchesText(glob, text)).toBe(globMatches(glob, text));
     }),
     { numRuns: process.env['KWAM_CAMPAIGN'] === '1' ? 200_000 : 3000 },
   );
@@ -34,5 +39,5 @@ it.each([
   ['n*1*', 'n0001', true],
   ['a*a', 'a', false],
 ])('%s on %s: %s', (written, text, matches) => {
-  expect(compileGlob(parseGlob(written, '/') as Glob)(text)).toBe(matches);
+  expect(matchesText(parseGlob(written, '/') as Glob, text)).toBe(matches);
 });
