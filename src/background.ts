@@ -10,13 +10,17 @@ import type { Logger } from 'pino';
 import type { AuditLog } from './audit/audit-log.ts';
 import { writeAnchor } from './cluster/audit-anchor.ts';
 import type { ControlStore } from './control/control-store.ts';
+import { beliefTickMs } from './health/model.ts';
+import type { HealthWatch } from './health/watch.ts';
 import { auditAnchorMs, auditSyncMs } from './limits.ts';
 import type { Metrics } from './metrics.ts';
 import { type CompactServices, compact } from './pipeline/compact.ts';
 import { type IngestServices, ingest } from './pipeline/ingest.ts';
 import { systemRandom } from './random.ts';
+import type { Orchestrator } from './repair/orchestrator.ts';
 import type { Orphans } from './repair/orphans.ts';
-import { countUnderReplicated, type ResponsibilityServices } from './repair/responsibility.ts';
+import { type RepairServices, repair } from './repair/repair.ts';
+import { countUnderReplicated } from './repair/responsibility.ts';
 import { type ScrubServices, scrub } from './repair/scrub.ts';
 import { type SurplusServices, trimSurplus } from './repair/surplus.ts';
 import type { Store } from './store/store.ts';
@@ -26,6 +30,8 @@ import { watch } from './workload/watch.ts';
 export type Stop = () => Promise<void>;
 
 const GAUGES_EVERY_MS = 1000;
+/** One small call a node for every thousand packs; a lost node shows within this time after its lease. */
+const REDUNDANCY_EVERY_MS = 30_000;
 const WATCH_POLL_MS = 500;
 /** Long enough to take several removals together, short enough that space comes back while one watches. */
 const GARBAGE_DELAY_MS = 1000;
@@ -42,26 +48,59 @@ export function keepGauges(metrics: Metrics, store: Store): Stop {
   return async () => clearInterval(timer);
 }
 
-/** Keeps the gauge of packs with too few copies or shards, and gives up what is too many; a look that fails changes neither. */
+/** Other times than those that the model of health and the guard are made for: for tests. */
+export interface RedundancyTimes {
+  readonly everyMs?: number;
+  readonly healthEveryMs?: number;
+}
+
+export interface Redundancy {
+  readonly repair: RepairServices;
+  readonly surplus: SurplusServices;
+  readonly watch: HealthWatch;
+  readonly orchestrator: Orchestrator;
+}
+
+/**
+ * Looks after the packs that this node is responsible for: keeps their gauge, restores what is missing and not waited for, and gives
+ * up what is too many. A node that returns ends the restoring at once: what it brought is seen first. A look that fails changes nothing.
+ */
 export function tendRedundancy(
-  services: ResponsibilityServices,
-  surplus: SurplusServices,
+  parts: Redundancy,
   metrics: Metrics,
-  intervalMs: number,
+  { everyMs = REDUNDANCY_EVERY_MS, healthEveryMs = beliefTickMs }: RedundancyTimes,
   log: Logger,
 ): Stop {
+  const { repair: services, surplus, watch, orchestrator } = parts;
   const stopping = new AbortController();
+  let restoring = new AbortController();
   const look = async (): Promise<void> => {
-    metrics.underReplicatedPacks.set(await countUnderReplicated(services));
+    const lacking = await countUnderReplicated(services);
+    metrics.underReplicatedPacks.set(lacking);
+    restoring = new AbortController();
+    const signal = AbortSignal.any([stopping.signal, restoring.signal]);
+    if (lacking > 0) {
+      const result = await repair(services, { signal, orchestrator, onProgress: () => undefined });
+      if (result.repaired > 0) log.info(result, 'redundancy restored');
+    }
     const given = await trimSurplus(surplus, stopping.signal);
     if (given.trimmed > 0) log.info(given, 'copies that were too many are gone');
   };
-  const stop = every(intervalMs, look, (error) => {
+  const feel = async (): Promise<void> => {
+    const returned = await watch.tick();
+    if (returned.length === 0) return;
+    log.info({ returned }, 'nodes are back');
+    restoring.abort();
+  };
+  const stopFeeling = every(healthEveryMs, feel, (error) => {
+    log.warn({ error: String(error) }, 'the health of nodes could not be looked at');
+  });
+  const stop = every(everyMs, look, (error) => {
     log.warn({ error: String(error) }, 'the redundancy of packs could not be looked at');
   });
   return async () => {
     stopping.abort();
-    await stop();
+    await Promise.all([stop(), stopFeeling()]);
   };
 }
 

@@ -13,6 +13,7 @@ import {
   GarbageTimer,
   keepAudit,
   keepGauges,
+  type RedundancyTimes,
   scrubRegularly,
   sweepOrphans,
   tendRedundancy,
@@ -28,6 +29,7 @@ import { type OpenedControl, openControl } from './control/open-control.ts';
 import { DedupIndex } from './dedup/dedup-index.ts';
 import { toHex } from './digest.ts';
 import { KwamError } from './errors.ts';
+import { HealthWatch } from './health/watch.ts';
 import { compileGrants, type Grant } from './identity/grants.ts';
 import { loadIdentity } from './identity/identity-files.ts';
 import type { IdentitySource, IdentityWatcher } from './identity/identity-source.ts';
@@ -51,7 +53,9 @@ import {
 import { KnownChunks } from './pipeline/known-chunks.ts';
 import type { Plan, PlanNode } from './plan.ts';
 import { systemRandom } from './random.ts';
+import { Orchestrator, patienceOf } from './repair/orchestrator.ts';
 import { Orphans } from './repair/orphans.ts';
+import type { Patience } from './repair/reconstruction.ts';
 import { Catalog } from './replication/catalog.ts';
 import { Distributor } from './replication/distribute.ts';
 import { Receiver } from './replication/receiver.ts';
@@ -60,6 +64,7 @@ import { openKeysIn } from './rollout/public-keys.ts';
 import { createHandler, type ServiceParts } from './service.ts';
 import { Store } from './store/store.ts';
 import { grpcTransport } from './transport/grpc.ts';
+import { probe } from './transport/probe.ts';
 import { loadKernels, readCodecId } from './wasm/load.ts';
 import { ByteBudget } from './workers/byte-budget.ts';
 import { type MemoryShares, memoryShares } from './workers/memory-shares.ts';
@@ -82,8 +87,8 @@ export interface NodeOptions {
   readonly watch?: WatchRequest;
   /** How long packs may lie here that no object lists, and how often that is looked at. */
   readonly orphans?: { readonly graceMs: number; readonly intervalMs: number };
-  /** How often the redundancy of this node's packs is looked at. */
-  readonly redundancyEveryMs?: number;
+  /** Other times for looking after redundancy and for waiting, for tests. */
+  readonly redundancy?: RedundancyTimes & { readonly patience?: Partial<Patience> };
   readonly log: Logger;
 }
 
@@ -135,8 +140,8 @@ interface Owned extends Observing {
 
 /** A day: longer than any put lasts that does not hang (ORPHANS.graceMs of repair/orphans.ts says why). */
 const ORPHANS = { graceMs: 24 * 3_600_000, intervalMs: 3_600_000 };
-/** One small call a node for every thousand packs; a lost node shows within this time after its lease. */
-const REDUNDANCY_EVERY_MS = 30_000;
+/** A host on the same network that does not even refuse within it is not up. */
+const PROBE_MS = 1000;
 /** 16 bytes are what an entry of the dedup index takes at most. */
 const INDEX_ENTRY_BYTES_MAX = 16;
 
@@ -314,8 +319,7 @@ async function serve(
   onClose(anchorAudit(audit, control.store, name, log));
 
   onClose(keepGauges(metrics, store));
-  const redundancyEveryMs = options.redundancyEveryMs ?? REDUNDANCY_EVERY_MS;
-  onClose(tendRedundancy(parts.repair, parts.surplus, metrics, redundancyEveryMs, log));
+  onClose(tendRedundancy(parts, metrics, options.redundancy ?? {}, log));
   onClose(scrubRegularly(parts.scrub, log));
   onClose(sweepOrphans(parts.orphans, (options.orphans ?? ORPHANS).intervalMs, log));
   if (options.watch !== undefined) {
@@ -353,6 +357,18 @@ function assemble(
     budget: new ByteBudget(shares.streamBytes),
     observer: observeReceiver(owned),
     onCommitted: (sealed) => known.addPack(sealed),
+  });
+  const watch = new HealthWatch({
+    clock: systemClock,
+    members: () => peers.members(),
+    probe: (address) => probe(address, PROBE_MS),
+  });
+  const { antiAffinity } = replicate;
+  const orchestrator = new Orchestrator({
+    watch,
+    clock: systemClock,
+    antiAffinity,
+    patience: { ...patienceOf(plan), ...options.redundancy?.patience },
   });
   const access = { store, peers, pool, catalog, receiver, codecId };
   const restore = { ...access, trust: trustOf(identity), ...observeAccess(owned, store, 'read') };
@@ -399,11 +415,13 @@ function assemble(
       peers,
       catalog,
       orphans,
-      antiAffinity: replicate.antiAffinity,
+      antiAffinity,
       isMoving: (pack) => distributor.isMoving(pack),
       clock: systemClock,
       bytesPerSecondMax: plan.scrub.bytesPerSecondMax,
     },
+    watch,
+    orchestrator,
     rebuild: { ...access, ...observeAccess(owned, store, 'repair') },
     describe: () => ({
       name: self.name,

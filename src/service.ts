@@ -8,9 +8,12 @@ import { existsSync } from 'node:fs';
 import type { Access, MethodName } from './cluster/access.ts';
 import type { DigestHex } from './digest.ts';
 import { KwamError } from './errors.ts';
+import type { HealthWatch } from './health/watch.ts';
 import { type CompactServices, compact } from './pipeline/compact.ts';
 import { type IngestServices, ingest } from './pipeline/ingest.ts';
 import { type RestoreServices, restore } from './pipeline/restore.ts';
+import { explain } from './repair/explain.ts';
+import type { Orchestrator } from './repair/orchestrator.ts';
 import type { Orphans } from './repair/orphans.ts';
 import { type RebuildServices, rebuildShard } from './repair/rebuild-shard.ts';
 import { type RepairResult, type RepairServices, repair, SHARD_REBUILD } from './repair/repair.ts';
@@ -61,6 +64,8 @@ export interface ServiceParts {
   readonly repair: RepairServices;
   readonly rebuild: RebuildServices;
   readonly surplus: SurplusServices;
+  readonly watch: HealthWatch;
+  readonly orchestrator: Orchestrator;
   readonly compact: CompactServices;
   readonly orphans: Orphans;
   /** What `node.status` says beside the store's statistics. */
@@ -220,6 +225,11 @@ function nodeMethods(parts: ServiceParts): Methods<'node' | 'cluster'> {
       const onProgress = (done: number, total: number): void => report('repair', done, total);
       const restored = await repair(parts.repair, { signal, onProgress });
       return { ...restored, ...(await trimSurplus(parts.surplus, signal)) };
+    },
+    'node.explain': async (request) => {
+      const { pack } = fieldsOf(request, 'node.explain');
+      const only = typeof pack === 'string' ? (pack as DigestHex) : undefined;
+      return { packs: await explain(parts.repair, parts.orchestrator, only) };
     },
     'node.compact': async () => compact(parts.compact),
     'node.orphans': async () => parts.orphans.sweep(),

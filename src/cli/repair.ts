@@ -13,6 +13,7 @@ import {
   withCluster,
 } from './cluster-client.ts';
 import { counted, showBytes } from './quantity.ts';
+import { type ExplainOptions, explainRepair } from './repair-explain.ts';
 import type { Shell } from './shell.ts';
 import { printJson, printLine, showName } from './terminal.ts';
 
@@ -26,21 +27,28 @@ export interface RepairReport extends RepairAnswer {
 
 export function define(command: Command, shell: Shell): void {
   addClusterOptions(command)
-    .option('--json', 'print one JSON document (kwam.repair/v1)')
+    .option('--explain [pack]', 'restore nothing; say why what is missing is or is not being restored')
+    .option('--json', 'print one JSON document (kwam.repair/v1, kwam.repair-explain/v1)')
     .addHelpText(
       'after',
       `
 Copies and shards of nodes that are down, and of packs in quarantine, are restored
 on other nodes and verified there. Exit code 4 when some could not be; the objects
 that rely on a pack without any good source are named. Nodes that give no answer are
-waited for some seconds: what only they may have is "waiting", not lost. Copies that
-are too many, as after a node returned, are given up once the others are verified.
+waited for some seconds: what only they may have is "waiting", not lost.
+
+Nodes restore redundancy by themselves, but wait for a node that is believed to come
+back while enough is left; this command waits for none. Copies that are too many, as
+after a node returned, are given up once the others are verified.
 
 Examples:
   kwam-dp scrub; kwam-dp repair
-  kwam-dp repair --json | jq .remaining`,
+  kwam-dp repair --json | jq .remaining
+  kwam-dp repair --explain`,
     )
-    .action((options: RepairOptions) => run(shell, options));
+    .action((options: RepairOptions & ExplainOptions) =>
+      options.explain === undefined ? run(shell, options) : explainRepair(shell, options),
+    );
 }
 
 async function run(shell: Shell, options: RepairOptions): Promise<void> {

@@ -26,6 +26,7 @@ export const METHODS = {
   'node.status': 'discover',
   'node.scrub': 'replicate',
   'node.repair': 'replicate',
+  'node.explain': 'discover',
   'node.compact': 'replicate',
   'node.orphans': 'replicate',
   'cluster.status': 'discover',

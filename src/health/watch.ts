@@ -2,7 +2,8 @@
  * What is believed of every node right now, and for how long each has been away.
  * In: every `beliefTickMs`, the members as the control store has them; for a node that is down, a look at whether its host answers; reports
  * of devices. Out: for each node that is away, since when, and what is believed of it.
- * A lease that ran out is the sign of absence that all nodes share; only the few that are down are looked at themselves.
+ * A lease that ran out is the sign of absence that all nodes share; only the few that are down, or that did not answer when they
+ * were asked for something, are looked at themselves.
  * Holds nothing that must survive a restart: a fresh watch believes that all is well, and waits at least as long as another would.
  */
 import type { Clock } from '../clock.ts';
@@ -46,6 +47,7 @@ export class HealthWatch {
   readonly #options: HealthWatchOptions;
   readonly #away = new Map<string, Away>();
   readonly #reports = new Map<string, DeviceReport>();
+  #unreachable: ReadonlySet<string> = new Set();
   #nodes = '';
   #belief = new HealthBelief([]);
 
@@ -58,10 +60,16 @@ export class HealthWatch {
     this.#reports.set(node, worseReport(report, this.#reports.get(node) ?? 'quiet'));
   }
 
-  /** One `beliefTickMs` has passed. */
-  async tick(): Promise<void> {
+  /** Nodes that hold their lease and did not answer when they were asked: until the next word about it they are looked at, too. */
+  unreachable(nodes: ReadonlySet<string>): void {
+    this.#unreachable = nodes;
+  }
+
+  /** One `beliefTickMs` has passed. @returns nodes that were away and are back. */
+  async tick(): Promise<readonly string[]> {
     const members = await this.#options.members();
     this.#follow(members);
+    const wereAway = [...this.#away.keys()];
     const evidence = await Promise.all(members.map((member) => this.#lookAt(member)));
     this.#reports.clear();
     this.#belief.observe(new Map(members.map(({ name }, i) => [name, evidence[i]!])));
@@ -69,24 +77,24 @@ export class HealthWatch {
     for (const [name, away] of this.#away) {
       if (this.#belief.node(name).domainDown >= domainIsDown) away.aloneSinceMs = nowMs;
     }
+    return wereAway.filter((name) => !this.#away.has(name));
   }
 
-  /** Of a node that was away at the last tick. */
-  absence(node: string): Absence | undefined {
-    const away = this.#away.get(node);
-    if (away === undefined) return undefined;
+  /** Of a member that is away, or was at the last tick; one that has gone since has been away for no time yet. */
+  absence(node: string): Absence {
     const nowMs = this.#options.clock.monotonic();
+    const { sinceMs, aloneSinceMs } = this.#away.get(node) ?? { sinceMs: nowMs, aloneSinceMs: nowMs };
     return {
       node,
-      absentMs: nowMs - away.sinceMs,
-      aloneMs: nowMs - away.aloneSinceMs,
+      absentMs: nowMs - sinceMs,
+      aloneMs: nowMs - aloneSinceMs,
       belief: this.#belief.node(node),
     };
   }
 
-  /** Every node that was away at the last tick, or whose data is believed to be gone. */
+  /** Every node that was away at the last tick. */
   absences(): Absence[] {
-    return [...this.#away.keys()].flatMap((node) => this.absence(node) ?? []);
+    return [...this.#away.keys()].map((node) => this.absence(node));
   }
 
   /** Nodes come, go and are moved; what is known of the others stays. */
@@ -102,7 +110,9 @@ export class HealthWatch {
   async #lookAt(member: WatchedMember): Promise<Evidence> {
     const { name, address } = member;
     const device = this.#reports.get(name) ?? 'quiet';
-    if (member.state === 'up') {
+    const isLeased = member.state === 'up';
+    const answer = isLeased && !this.#unreachable.has(name) ? 'accepts' : await this.#options.probe(address);
+    if (isLeased && answer === 'accepts') {
       this.#away.delete(name);
       return { heartbeat: 'seen', device, leaving: false };
     }
@@ -111,8 +121,7 @@ export class HealthWatch {
       const nowMs = this.#options.clock.monotonic();
       this.#away.set(name, { sinceMs: nowMs, aloneSinceMs: nowMs });
     }
-    const heartbeat = heartbeatOf(await this.#options.probe(address));
-    return { heartbeat, device, leaving: isNews && member.isLeaving === true };
+    return { heartbeat: heartbeatOf(answer), device, leaving: isNews && member.isLeaving === true };
   }
 }
 

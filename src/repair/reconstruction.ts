@@ -30,6 +30,8 @@ export interface Patience {
   readonly urgentMs: number;
   /** A node that is believed to come back, or whose domain is. */
   readonly domainWaitMs: number;
+  /** What no absent node explains: a node may just be starting, a scrub may just have set a copy aside. */
+  readonly freshMs: number;
 }
 
 export type Reason = 'lost' | 'nearly gone' | 'domain' | 'returning' | 'overdue' | 'waiting';

@@ -16,10 +16,11 @@ import type { Domain, Plan } from '../plan.ts';
 import type { Catalog, PackRecordEntry } from '../replication/catalog.ts';
 import { type Holders, surveyHolders } from '../replication/holders.ts';
 import { PACK_RECEIVE, type ReceiveAnswer } from '../replication/protocol.ts';
-import { missingOf, spareOf, storedIdsOf } from '../replication/redundancy.ts';
+import { holdersOf, missingOf, spareOf, storedIdsOf } from '../replication/redundancy.ts';
 import type { Store } from '../store/store.ts';
 import type { JsonValue } from '../transport/transport.ts';
 import { chooseHomes, type HomeRules, homeForShard } from './homes.ts';
+import type { Orchestrator } from './orchestrator.ts';
 import { reachable, responsibleFor } from './responsibility.ts';
 
 /** Asks a node to rebuild one shard of a stripe from k others, and to keep it. */
@@ -37,6 +38,8 @@ export interface RepairServices {
 
 export interface RepairRequest {
   readonly signal?: AbortSignal;
+  /** Waits for nodes that are believed to come back; without it, everything that is missing is restored. */
+  readonly orchestrator?: Orchestrator;
   readonly onProgress: (done: number, total: number) => void;
 }
 
@@ -57,7 +60,7 @@ export interface RepairResult {
   readonly bytes: number;
   /** Copies and shards that are still missing. */
   readonly remaining: number;
-  /** Single shards that a lazy plan leaves until their stripe has lost another one. */
+  /** Left for later: a lazy plan leaves a single shard until its stripe has lost another one; a node may be believed to come back. */
   readonly postponed: number;
   /** Packs without a sufficient source, though every known node has answered. */
   readonly unrepairable: readonly Unrepairable[];
@@ -69,7 +72,7 @@ export interface RepairResult {
 interface Unfinished {
   readonly entry: PackRecordEntry;
   readonly missing: number;
-  readonly why: 'no source' | 'failed' | 'no home' | 'lazy';
+  readonly why: 'no source' | 'failed' | 'no home' | 'waits';
 }
 
 /** A lease tells within its own length whether a silent node is gone; a node that starts needs about as long. */
@@ -100,6 +103,7 @@ class Repair {
   readonly #unfinished = new Map<DigestHex, Unfinished>();
   /** In the last pass. They are looked at once more: a source that turned out bad meanwhile is missing now. */
   restored: PackRecordEntry[] = [];
+  #members: readonly Member[] = [];
   #up: readonly Member[] = [];
   #holders: Holders = new Map();
   #silent: readonly string[] = [];
@@ -117,7 +121,9 @@ class Repair {
   /** Looks at the packs once, the most endangered ones first. */
   async pass(entries: readonly PackRecordEntry[]): Promise<void> {
     const { peers, store } = this.#services;
+    this.#members = await peers.members();
     this.#up = await reachable(peers);
+    this.#request.orchestrator?.answered(this.#members, this.#up);
     const survey = await surveyHolders(peers, store, entries.flatMap(storedIdsOf));
     this.#holders = survey.holders;
     this.#silent = survey.silent;
@@ -141,18 +147,29 @@ class Repair {
 
   async #restore(entry: PackRecordEntry): Promise<Omit<Unfinished, 'entry'> | undefined> {
     const missing = missingOf(entry, this.#holders);
-    if (missing === 0) return undefined;
+    if (missing === 0) {
+      this.#request.orchestrator?.settled(entry.id);
+      return undefined;
+    }
     const spare = spareOf(entry, this.#holders);
     if (spare < 0) return { missing, why: 'no source' };
-    if (this.#mayWait(entry, missing, spare)) return { missing, why: 'lazy' };
-    return entry.stripe === undefined
-      ? this.#restoreCopies(entry, missing)
-      : this.#restoreShards(entry, missing);
+    const waits = Math.max(this.#lazily(entry, missing, spare), this.#believed(entry, missing, spare));
+    if (waits === missing) return { missing, why: 'waits' };
+    const restore = entry.stripe === undefined ? this.#restoreCopies : this.#restoreShards;
+    const unfinished = await restore.call(this, entry, missing - waits);
+    if (unfinished !== undefined) return { ...unfinished, missing: unfinished.missing + waits };
+    return waits === 0 ? undefined : { missing: waits, why: 'waits' };
   }
 
   /** One shard may stay lost where the plan is lazy, as long as the stripe survives another loss. */
-  #mayWait({ stripe }: PackRecordEntry, missing: number, spare: number): boolean {
-    return this.#services.replicate.repair.lazy && stripe !== undefined && missing === 1 && spare > 0;
+  #lazily({ stripe }: PackRecordEntry, missing: number, spare: number): number {
+    const { lazy } = this.#services.replicate.repair;
+    return lazy && stripe !== undefined && missing === 1 && spare > 0 ? 1 : 0;
+  }
+
+  #believed(entry: PackRecordEntry, missing: number, spare: number): number {
+    const holders = holdersOf(entry, this.#holders);
+    return this.#request.orchestrator?.judge({ entry, missing, spare, holders }, this.#members).waits ?? 0;
   }
 
   async #restoreCopies(
@@ -178,6 +195,7 @@ class Repair {
     const homes = shards.map((shard) => this.#holders.get(shard)?.[0]);
     let left = missing;
     for (const [shardIndex, shard] of shards.entries()) {
+      if (left === 0) break;
       if (homes[shardIndex] !== undefined) continue;
       const node = homeForShard(this.#rules, this.#willing(shard), entry.id, homes);
       if (node === undefined) return { missing: left, why: 'no home' };
@@ -222,19 +240,23 @@ class Repair {
 
   async result(): Promise<RepairResult> {
     const all = [...this.#unfinished.values()];
-    const unfinished = all.filter(({ why }) => why !== 'lazy');
+    const unfinished = all.filter(({ why }) => why !== 'waits');
     const unsourced = unfinished.filter(({ why }) => why === 'no source').map(({ entry }) => entry.id);
     const packs = await withObjects(this.#services.catalog, unsourced);
     const nodes = this.#silent;
     return {
       repaired: this.#repaired,
       bytes: this.#bytes,
-      remaining: unfinished.reduce((sum, { missing }) => sum + missing, 0),
-      postponed: all.length - unfinished.length,
+      remaining: missingIn(unfinished),
+      postponed: missingIn(all) - missingIn(unfinished),
       unrepairable: nodes.length === 0 ? packs : [],
       waiting: nodes.length === 0 ? [] : packs.map((one) => ({ ...one, nodes })),
     };
   }
+}
+
+function missingIn(unfinished: readonly Unfinished[]): number {
+  return unfinished.reduce((sum, { missing }) => sum + missing, 0);
 }
 
 async function withObjects(catalog: Catalog, packs: readonly DigestHex[]): Promise<Unrepairable[]> {

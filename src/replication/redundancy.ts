@@ -23,3 +23,8 @@ export function spareOf(entry: PackRecordEntry, holders: Holders): number {
   if (entry.stripe === undefined) return (holders.get(entry.id)?.length ?? 0) - 1;
   return entry.stripe.shards.length - missingOf(entry, holders) - entry.stripe.dataShards;
 }
+
+/** Nodes that hold the pack, or a shard of it. */
+export function holdersOf(entry: PackRecordEntry, holders: Holders): ReadonlySet<string> {
+  return new Set(storedIdsOf(entry).flatMap((id) => holders.get(id) ?? []));
+}

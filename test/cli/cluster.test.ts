@@ -148,9 +148,17 @@ describe('a cluster that runs', () => {
       quarantined: 1,
     });
 
+    const why = await mainHere(cluster('repair', '--explain'));
+    expect([why.code, why.stdout]).toEqual([1, expect.stringContaining('1 copy or shard missing')]);
+    expect(why.stdout).toContain('it is restored at the next look if it still lacks something');
     const repaired = await runJson(cluster('repair'));
     expect(repaired).toMatchObject({ schema: 'kwam.repair/v1', repaired: 1, remaining: 0, unrepairable: [] });
     expect(repaired).toHaveProperty('bytes');
+    expect(await mainHere(cluster('repair', '--explain'))).toMatchObject({
+      code: 0,
+      stdout: 'nothing is missing\n',
+    });
+    expect(await mainHere(cluster('repair', '--explain', 'xyz'))).toMatchObject({ code: 2 });
     const clean = await mainHere(cluster('scrub'));
     expect([clean.code, clean.stdout]).toEqual([0, expect.stringContaining('nothing is corrupt')]);
   });

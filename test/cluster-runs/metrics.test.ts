@@ -31,7 +31,12 @@ let tree: string;
 beforeAll(async () => {
   // Four shards for three nodes of one rack: every rule of placement has to give.
   const erasure = { dataShards: 2, parityShards: 2, matrix: 'vandermonde' } as const;
-  cluster = await TestCluster.start({ nodes: 3, erasure, isCrowded: true, node: { redundancyEveryMs: 200 } });
+  cluster = await TestCluster.start({
+    nodes: 3,
+    erasure,
+    isCrowded: true,
+    node: { redundancy: { everyMs: 200 } },
+  });
   tree = join(cluster.directory, 'input');
   makeTree(tree, seed, 1_500_000);
 });

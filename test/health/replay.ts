@@ -13,7 +13,12 @@ import { judge, type Patience } from '../../src/repair/reconstruction.ts';
 import type { Absence, TraceNode } from './outage-traces.ts';
 
 export const TIMER_MS = 600_000;
-export const PATIENCE: Patience = { delayMs: TIMER_MS, urgentMs: 60_000, domainWaitMs: 8 * 3_600_000 };
+export const PATIENCE: Patience = {
+  delayMs: TIMER_MS,
+  urgentMs: 60_000,
+  domainWaitMs: 8 * 3_600_000,
+  freshMs: 20_000,
+};
 /** A lost node is replaced by an empty one so much later. */
 const REPLACED_MS = 2 * 3_600_000;
 /** Beliefs settle for so long after the last absence before time may jump. */

@@ -61,7 +61,8 @@ describe('health watch', () => {
     expect(watch.absences()).toMatchObject([{ node: 'n3', absentMs: 290_000, aloneMs: 290_000 }]);
     set('n3', { state: 'up' });
     await pass(beliefTickMs);
-    expect(watch.absence('n3')).toBeUndefined();
+    expect(watch.absences()).toEqual([]);
+    expect(watch.absence('n3').absentMs).toBe(0);
   });
 
   it('starts the lonely time anew when the domain was down', async () => {
@@ -71,21 +72,32 @@ describe('health watch', () => {
     expect(watch.absence('n0')).toMatchObject({ absentMs: 3_590_000, aloneMs: 0 });
     for (let i = 1; i < 8; i++) set(`n${i}`, { state: 'up' });
     await pass(120_000);
-    expect(watch.absence('n0')!.aloneMs).toBeGreaterThan(90_000);
-    expect(watch.absence('n0')!.absentMs).toBeGreaterThan(3_700_000);
+    expect(watch.absence('n0').aloneMs).toBeGreaterThan(90_000);
+    expect(watch.absence('n0').absentMs).toBeGreaterThan(3_700_000);
   });
 
   it('believes a node that said so, or whose host refuses, to be on its way back', async () => {
     const said = watched(16);
     said.set('n0', { state: 'down', isLeaving: true });
     await said.pass(600_000);
-    expect(said.watch.absence('n0')!.belief.permanent).toBeLessThan(0.02);
+    expect(said.watch.absence('n0').belief.permanent).toBeLessThan(0.02);
     const refuses = watched(16);
     refuses.answers('refuses');
     refuses.set('n0', { state: 'down' });
     await refuses.pass(600_000);
-    expect(refuses.watch.absence('n0')!.belief.permanent).toBeLessThan(0.02);
+    expect(refuses.watch.absence('n0').belief.permanent).toBeLessThan(0.02);
     expect(new Set(refuses.probed)).toEqual(new Set(['n0:1']));
+  });
+
+  it('looks at a node that keeps its lease and does not answer', async () => {
+    const { watch, answers, pass, probed } = watched(16);
+    watch.unreachable(new Set(['n5']));
+    await pass(300_000);
+    expect(watch.absences()).toMatchObject([{ node: 'n5', absentMs: 290_000 }]);
+    answers('accepts');
+    await pass(beliefTickMs);
+    expect(watch.absences()).toEqual([]);
+    expect(new Set(probed)).toEqual(new Set(['n5:1']));
   });
 
   it('takes reports of devices, the worst of a tick', async () => {
@@ -96,18 +108,18 @@ describe('health watch', () => {
       watch.report('n0', 'quiet');
       await pass(beliefTickMs);
     }
-    expect(watch.absence('n0')!.belief.permanent).toBeGreaterThan(0.5);
+    expect(watch.absence('n0').belief.permanent).toBeGreaterThan(0.5);
   });
 
   it('goes on when nodes are added and removed', async () => {
     const { watch, members, set, pass } = watched(16);
     set('n0', { state: 'down' });
     await pass(60_000);
-    const before = watch.absence('n0')!.belief;
+    const before = watch.absence('n0').belief;
     set('n0', { state: 'down', labels: members.get('n0')!.labels });
     members.set('n16', { ...members.get('n1')!, name: 'n16' });
     await pass(beliefTickMs);
-    expect(watch.absence('n0')!.belief.permanent).toBeGreaterThanOrEqual(before.permanent);
+    expect(watch.absence('n0').belief.permanent).toBeGreaterThanOrEqual(before.permanent);
     members.delete('n0');
     await pass(beliefTickMs);
     expect(watch.absences()).toEqual([]);

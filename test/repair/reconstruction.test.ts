@@ -7,7 +7,7 @@ import { CAMPAIGN, chosenSeed } from '../faults/seed.ts';
 import { LOSSES_PER_YEAR, outages, topology } from '../health/outage-traces.ts';
 import { type Outcome, replay, TIMER_MS } from '../health/replay.ts';
 
-const PATIENCE: Patience = { delayMs: 600_000, urgentMs: 60_000, domainWaitMs: 28_800_000 };
+const PATIENCE: Patience = { delayMs: 600_000, urgentMs: 60_000, domainWaitMs: 28_800_000, freshMs: 20_000 };
 const SILENT: NodeBelief = { ok: 0, suspect: 0, transient: 0.7, permanent: 0.3, domainDown: 0 };
 const holder = (seconds: number, belief: Partial<NodeBelief> = {}, aloneSeconds = seconds): Absence => ({
   node: 'n0007',
