@@ -16,6 +16,7 @@ const LAYERS = [
   ['repair', 'workload', 'rollout'],
   ['pipeline'],
   ['service', 'worker', 'background', 'observers'],
+  ['data-plane'],
   ['node'],
   ['verify'],
   ['cli'],

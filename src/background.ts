@@ -8,6 +8,7 @@
 import { hash } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { AuditLog } from './audit/audit-log.ts';
+import { type Clock, systemClock } from './clock.ts';
 import { writeAnchor } from './cluster/audit-anchor.ts';
 import type { ControlStore } from './control/control-store.ts';
 import { beliefTickMs } from './health/model.ts';
@@ -16,7 +17,7 @@ import { auditAnchorMs, auditSyncMs } from './limits.ts';
 import type { Metrics } from './metrics.ts';
 import { type CompactServices, compact } from './pipeline/compact.ts';
 import { type IngestServices, ingest } from './pipeline/ingest.ts';
-import { systemRandom } from './random.ts';
+import type { Random } from './random.ts';
 import type { Orchestrator } from './repair/orchestrator.ts';
 import type { Orphans } from './repair/orphans.ts';
 import { type RepairServices, repair } from './repair/repair.ts';
@@ -39,13 +40,15 @@ const GARBAGE_DELAY_MS = 1000;
 const SCRUB_JITTER = 0.1;
 const SCRUBBED_AT = 'scrubbed-at';
 
-export function keepGauges(metrics: Metrics, store: Store): Stop {
-  const timer = setInterval(() => {
+export function keepGauges(metrics: Metrics, store: Store, clock: Clock, log: Logger): Stop {
+  const count = async (): Promise<void> => {
     const { packs, bytes } = store.statistics();
     metrics.storedPacks.set(packs);
     metrics.storedBytes.set(bytes);
-  }, GAUGES_EVERY_MS).unref();
-  return async () => clearInterval(timer);
+  };
+  return every(clock, GAUGES_EVERY_MS, count, (error) => {
+    log.warn({ error: String(error) }, 'what is stored could not be counted');
+  });
 }
 
 /** Other times than those that the model of health and the guard are made for: for tests. */
@@ -92,10 +95,10 @@ export function tendRedundancy(
     log.info({ returned }, 'nodes are back');
     restoring.abort();
   };
-  const stopFeeling = every(healthEveryMs, feel, (error) => {
+  const stopFeeling = every(services.clock, healthEveryMs, feel, (error) => {
     log.warn({ error: String(error) }, 'the health of nodes could not be looked at');
   });
-  const stop = every(everyMs, look, (error) => {
+  const stop = every(services.clock, everyMs, look, (error) => {
     log.warn({ error: String(error) }, 'the redundancy of packs could not be looked at');
   });
   return async () => {
@@ -104,16 +107,33 @@ export function tendRedundancy(
   };
 }
 
-/** Runs `act` every `intervalMs`, one at a time. */
-function every(intervalMs: number, act: () => Promise<void>, onFailure: (error: unknown) => void): Stop {
-  let running = Promise.resolve();
-  const timer = setInterval(() => {
-    running = running.then(act).catch(onFailure);
-  }, intervalMs).unref();
+/** Runs `act` again and again, with `intervalMs` from the end of one to the start of the next. */
+function every(
+  clock: Clock,
+  intervalMs: number,
+  act: () => Promise<void>,
+  onFailure: (error: unknown) => void,
+): Stop {
+  const stopping = new AbortController();
+  const repeat = async (): Promise<void> => {
+    while (await slept(clock, intervalMs, stopping.signal)) await act().catch(onFailure);
+  };
+  const running = repeat();
   return async () => {
-    clearInterval(timer);
+    stopping.abort();
     await running;
   };
+}
+
+/** False when it was cut short, because what waited here is being stopped. */
+async function slept(clock: Clock, ms: number, stopping: AbortSignal): Promise<boolean> {
+  try {
+    await clock.sleep(ms, stopping);
+    return true;
+  } catch (error) {
+    if (!stopping.aborted) throw error;
+    return false;
+  }
 }
 
 /** Makes the audit log durable, every second and at the very end. */
@@ -121,7 +141,7 @@ export function keepAudit(audit: AuditLog, log: Logger): Stop {
   const failed = (error: unknown): void => {
     log.error({ error: String(error) }, 'the audit log could not be made durable: nothing more is allowed');
   };
-  const stop = every(auditSyncMs, () => audit.sync(), failed);
+  const stop = every(systemClock, auditSyncMs, () => audit.sync(), failed);
   return async () => {
     await stop();
     await audit.close().catch(failed);
@@ -134,28 +154,28 @@ export function anchorAudit(audit: AuditLog, control: ControlStore, node: string
     log.warn({ error: String(error) }, 'the audit log could not be anchored; it is tried again');
   };
   const anchor = (): Promise<void> => writeAnchor(control, node, audit);
-  const stop = every(auditAnchorMs, anchor, failed);
+  const stop = every(systemClock, auditAnchorMs, anchor, failed);
   return async () => {
     await stop();
     await audit.sync().then(anchor).catch(failed);
   };
 }
 
-export function sweepOrphans(orphans: Orphans, intervalMs: number, log: Logger): Stop {
+export function sweepOrphans(orphans: Orphans, intervalMs: number, clock: Clock, log: Logger): Stop {
   const sweep = async (): Promise<void> => {
     const swept = await orphans.sweep();
     if (swept.packsRetired > 0) log.info(swept, 'packs that nobody lists are gone');
   };
-  return every(intervalMs, sweep, (error) => {
+  return every(clock, intervalMs, sweep, (error) => {
     log.warn({ error: String(error) }, 'packs that nobody lists could not be removed; they only take space');
   });
 }
 
 /** A full round every `intervalMs`, counted over restarts; a round that was cut off goes on where it stopped. */
-export function scrubRegularly(services: ScrubServices, log: Logger): Stop {
+export function scrubRegularly(services: ScrubServices, random: Random, log: Logger): Stop {
   const { store, clock, limits } = services;
   const stopping = new AbortController();
-  const jitterMs = systemRandom.below(Math.floor(limits.intervalMs * SCRUB_JITTER));
+  const jitterMs = random.below(Math.floor(limits.intervalMs * SCRUB_JITTER));
   const isDue = (): boolean =>
     clock.now() - Number(store.getNote(SCRUBBED_AT) ?? 0) >= limits.intervalMs + jitterMs;
   const round = async (): Promise<void> => {
@@ -170,7 +190,7 @@ export function scrubRegularly(services: ScrubServices, log: Logger): Stop {
     store.putNote(SCRUBBED_AT, String(clock.now()));
     log.info(result, 'everything was read back and verified');
   };
-  const stop = every(Math.min(limits.intervalMs, 60_000), round, (error) => {
+  const stop = every(clock, Math.min(limits.intervalMs, 60_000), round, (error) => {
     if (!stopping.signal.aborted)
       log.error({ error: String(error) }, 'scrubbing stopped; it goes on in the next round');
   });
@@ -183,20 +203,26 @@ export function scrubRegularly(services: ScrubServices, log: Logger): Stop {
 /** Compacts a moment after something became garbage, once for many. */
 export class GarbageTimer {
   readonly #services: CompactServices;
+  readonly #clock: Clock;
   readonly #log: Logger;
-  #timer: NodeJS.Timeout | undefined;
+  #waiting = new AbortController();
   #running: Promise<void> = Promise.resolve();
 
-  constructor(services: CompactServices, log: Logger) {
+  constructor(services: CompactServices, clock: Clock, log: Logger) {
     this.#services = services;
+    this.#clock = clock;
     this.#log = log;
   }
 
   expect(): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.#running = this.#running.then(() => this.#compact());
-    }, GARBAGE_DELAY_MS).unref();
+    void this.#compactLater();
+  }
+
+  async #compactLater(): Promise<void> {
+    this.#waiting.abort();
+    this.#waiting = new AbortController();
+    if (!(await slept(this.#clock, GARBAGE_DELAY_MS, this.#waiting.signal))) return;
+    this.#running = this.#running.then(() => this.#compact());
   }
 
   async #compact(): Promise<void> {
@@ -210,7 +236,7 @@ export class GarbageTimer {
   }
 
   async stop(): Promise<void> {
-    clearTimeout(this.#timer);
+    this.#waiting.abort();
     await this.#running;
   }
 }

@@ -1,8 +1,11 @@
 /**
- * The disk, as the store sees it: synchronous, because every caller that touches bytes runs in a worker.
- * Implementations: `nodeFileSystem` here; a seeded faulty one in test/. All throw KwamError `IO` or `DISK_FULL`.
+ * The disk, as the store sees it: synchronous, because nearly every caller that touches bytes runs in a worker. What the main
+ * thread does with bulk bytes goes through `AsyncFiles`, which keeps nobody waiting.
+ * Implementations: `nodeFileSystem` and `nodeAsyncFiles` here; a seeded faulty one in test/. All throw KwamError `NOT_FOUND`,
+ * `IO` or `DISK_FULL`.
  */
 import * as fs from 'node:fs';
+import { type FileHandle as NodeFile, open as openLater, rm, stat } from 'node:fs/promises';
 import { assert, KwamError } from './errors.ts';
 
 /** Names may be invalid UTF-8: such paths travel as bytes. */
@@ -33,26 +36,45 @@ export interface FileSystem {
 /** POSIX: one writev takes at most 1024 parts (IOV_MAX on Linux). */
 const WRITE_PARTS_MAX = 1024;
 
+/** A file that the main thread has open. */
+export interface AsyncFile {
+  /** Up to `into.length` bytes at `position`; 0 only at the end of the file. */
+  read(into: Uint8Array, position: number): Promise<number>;
+  write(bytes: Uint8Array, position: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The same disk for the main thread, where bytes come from other nodes and go to them. */
+export interface AsyncFiles {
+  /** `write` opens for writing at any place, and creates the file when it is not there. */
+  open(path: string, mode: 'read' | 'write'): Promise<AsyncFile>;
+  /** Also when it is not there. */
+  remove(path: string): Promise<void>;
+  /** When the name or the bytes last changed, as wall time. */
+  changedAtMs(path: string): Promise<number>;
+}
+
 function guarded<T>(what: string, path: FilePath | FileHandle, act: () => T): T {
   try {
     return act();
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code ?? 'unknown';
-    if (code === 'ENOSPC' || code === 'EDQUOT') {
-      throw new KwamError(
-        'DISK_FULL',
-        `${what} ${String(path)}: the disk is full (${code}); free space and try again`,
-        {
-          cause,
-          retryable: true,
-        },
-      );
-    }
-    throw new KwamError(code === 'ENOENT' ? 'NOT_FOUND' : 'IO', `${what} ${String(path)} failed: ${code}`, {
-      cause,
-      context: { errno: code },
-    });
+    throw diskError(what, String(path), cause);
   }
+}
+
+function diskError(what: string, path: string, cause: unknown): KwamError {
+  const code = (cause as NodeJS.ErrnoException).code ?? 'unknown';
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new KwamError(
+      'DISK_FULL',
+      `${what} ${path}: the disk is full (${code}); free space and try again`,
+      { cause, retryable: true, context: { errno: code } },
+    );
+  }
+  return new KwamError(code === 'ENOENT' ? 'NOT_FOUND' : 'IO', `${what} ${path} failed: ${code}`, {
+    cause,
+    context: { errno: code },
+  });
 }
 
 const FLAGS: Record<OpenMode, string> = { read: 'r', update: 'r+', create: 'wx+' };
@@ -111,4 +133,35 @@ function writeAll(file: FileHandle, parts: readonly Uint8Array[], position: numb
     rest = i < rest.length ? [rest[i]!.subarray(count), ...rest.slice(i + 1)] : [];
   }
   return total;
+}
+
+const ASYNC_FLAGS = { read: fs.constants.O_RDONLY, write: fs.constants.O_RDWR | fs.constants.O_CREAT };
+
+export const nodeAsyncFiles: AsyncFiles = {
+  async open(path, mode) {
+    const file = await later('open', path, openLater(path, ASYNC_FLAGS[mode]));
+    return {
+      read: async (into, position) => {
+        const { bytesRead } = await later('read', path, file.read(into, 0, into.length, position));
+        return bytesRead;
+      },
+      write: (bytes, position) => later('write', path, writeLater(file, bytes, position)),
+      close: () => later('close', path, file.close()),
+    };
+  },
+  remove: (path) => later('remove', path, rm(path, { force: true })),
+  changedAtMs: async (path) => (await later('stat', path, stat(path))).ctimeMs,
+};
+
+async function later<T>(what: string, path: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (cause) {
+    throw diskError(what, path, cause);
+  }
+}
+
+async function writeLater(file: NodeFile, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length; )
+    done += (await file.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
 }

@@ -1,35 +1,23 @@
 /**
  * The composition root: builds one node from a Plan and its place in it.
  * In: the plan, the node's name, the cluster's directory. Out: a running node — store recovered, workers tested, transport
- * listening, member of the cluster — and how to stop it. Every part is made here and nowhere else, so this file shows
- * what a node consists of. Starts nothing before the store has recovered and a worker has passed its self-tests.
+ * listening, member of the cluster — and how to stop it. What it owns and what meets the outside world is made here; what is made of
+ * that is in data-plane.ts. Starts nothing before the store has recovered and a worker has passed its self-tests.
  */
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import packageJson from '../package.json' with { type: 'json' };
 import { AuditLog } from './audit/audit-log.ts';
-import {
-  anchorAudit,
-  GarbageTimer,
-  keepAudit,
-  keepGauges,
-  type RedundancyTimes,
-  scrubRegularly,
-  sweepOrphans,
-  tendRedundancy,
-  type WatchRequest,
-  watchCheckpoints,
-} from './background.ts';
+import { anchorAudit, keepAudit, type WatchRequest, watchCheckpoints } from './background.ts';
 import { systemClock } from './clock.ts';
 import { Access } from './cluster/access.ts';
 import { noteGap } from './cluster/audit-anchor.ts';
-import { Membership } from './cluster/membership.ts';
-import { Peers } from './cluster/peers.ts';
+import type { Membership } from './cluster/membership.ts';
 import { type OpenedControl, openControl } from './control/open-control.ts';
+import { type DataPlaneOptions, type OnClose, runDataPlane } from './data-plane.ts';
 import { DedupIndex } from './dedup/dedup-index.ts';
 import { toHex } from './digest.ts';
 import { KwamError } from './errors.ts';
-import { HealthWatch } from './health/watch.ts';
 import { compileGrants, type Grant } from './identity/grants.ts';
 import { loadIdentity } from './identity/identity-files.ts';
 import type { IdentitySource, IdentityWatcher } from './identity/identity-source.ts';
@@ -39,34 +27,20 @@ import { identityPollMs } from './limits.ts';
 import { createMetrics, startMetricsServer } from './metrics.ts';
 import {
   type Observing,
-  observeAccess,
-  observeIngest,
-  observePlacement,
   observePool,
   observeQuarantine,
-  observeReceiver,
-  observeRepair,
-  observeScrub,
   observeTransport,
   rememberSilent,
 } from './observers.ts';
 import { KnownChunks } from './pipeline/known-chunks.ts';
 import type { Plan, PlanNode } from './plan.ts';
 import { systemRandom } from './random.ts';
-import { Orchestrator, patienceOf } from './repair/orchestrator.ts';
-import { Orphans } from './repair/orphans.ts';
-import type { Patience } from './repair/reconstruction.ts';
-import { Catalog } from './replication/catalog.ts';
-import { Distributor } from './replication/distribute.ts';
-import { Receiver } from './replication/receiver.ts';
 import { ConsentDesk } from './rollout/consent-desk.ts';
 import { openKeysIn } from './rollout/public-keys.ts';
-import { createHandler, type ServiceParts } from './service.ts';
 import { Store } from './store/store.ts';
 import { grpcTransport } from './transport/grpc.ts';
 import { probe } from './transport/probe.ts';
 import { loadKernels, readCodecId } from './wasm/load.ts';
-import { ByteBudget } from './workers/byte-budget.ts';
 import { type MemoryShares, memoryShares } from './workers/memory-shares.ts';
 import { createPool, type WorkerPool } from './workers/pool.ts';
 import { warmUp } from './workers/task.ts';
@@ -85,10 +59,9 @@ export interface NodeOptions {
   readonly memoryBytes?: number;
   /** Put every checkpoint that is complete under this directory. */
   readonly watch?: WatchRequest;
-  /** How long packs may lie here that no object lists, and how often that is looked at. */
-  readonly orphans?: { readonly graceMs: number; readonly intervalMs: number };
-  /** Other times for looking after redundancy and for waiting, for tests. */
-  readonly redundancy?: RedundancyTimes & { readonly patience?: Partial<Patience> };
+  readonly orphans?: NonNullable<DataPlaneOptions['orphans']>;
+  /** For tests. */
+  readonly redundancy?: NonNullable<DataPlaneOptions['redundancy']>;
   readonly log: Logger;
 }
 
@@ -121,8 +94,6 @@ function nodeOf(plan: Plan, name: string): PlanNode {
   throw new KwamError('USAGE', `expected --node to be one of the plan's nodes (${names}), got ${name}`);
 }
 
-type OnClose = (act: () => Promise<unknown>) => void;
-
 /** What a node owns before anyone can reach it. */
 interface Owned extends Observing {
   readonly self: PlanNode;
@@ -138,8 +109,6 @@ interface Owned extends Observing {
   readonly createIndex: () => DedupIndex;
 }
 
-/** A day: longer than any put lasts that does not hang (ORPHANS.graceMs of repair/orphans.ts says why). */
-const ORPHANS = { graceMs: 24 * 3_600_000, intervalMs: 3_600_000 };
 /** A host on the same network that does not even refuse within it is not up. */
 const PROBE_MS = 1000;
 /** 16 bytes are what an entry of the dedup index takes at most. */
@@ -284,160 +253,51 @@ async function serve(
   owned: Owned,
   onClose: OnClose,
 ): Promise<Pick<RunningNode, 'address' | 'metricsAddress'>> {
-  const { name, log } = options;
-  const { self, control, store, audit, metrics } = owned;
+  const { plan, name, directory, log } = options;
+  const { self, control, audit, identity, metrics, shares } = owned;
   const transport = grpcTransport({
-    credentials: owned.identity,
+    credentials: identity,
     observer: observeTransport(owned),
     refused: (remote, error) => log.warn({ remote, error: error.message }, 'a client was refused'),
   });
   onClose(() => transport.close());
   let membership: Membership | undefined;
-  const peers = new Peers(name, transport, { members: async () => (await membership?.members()) ?? [] });
-  onClose(() => peers.close());
-
-  const addresses = { address: '', metricsAddress: '' };
-  const { parts, garbage } = assemble(options, owned, peers, addresses);
-  onClose(() => garbage.stop());
-
-  const listener = await transport.listen(self.listen, createHandler(parts));
-  addresses.address = listener.address;
   const server = await startMetricsServer(self.metricsListen, metrics, () => readinessOf(membership));
   onClose(() => server.close());
-  addresses.metricsAddress = server.address;
-  const { spiffe, labels, weight } = self;
-  const joined = await Membership.join(
-    control.store,
-    { name, spiffe, labels, weight, ...addresses },
-    systemClock,
+  const metricsAddress = server.address;
+  const dataPlane = await runDataPlane(
+    {
+      ...owned,
+      plan,
+      control: control.store,
+      transport,
+      metricsAddress,
+      access: new Access({ grants: owned.grants, audit }),
+      consent: consentDesk(options, owned),
+      trust: trustOf(identity),
+      // One SVID a manifest: its key and its certificates must be of the same pair.
+      signer: () => signerOf(identity.current),
+      probe: (address) => probe(address, PROBE_MS),
+      streamBytes: shares.streamBytes,
+      clock: systemClock,
+      random: systemRandom,
+      place: { directory: join(directory, name), control: control.name },
+      ...(options.orphans && { orphans: options.orphans }),
+      ...(options.redundancy && { redundancy: options.redundancy }),
+    },
+    onClose,
   );
-  membership = joined;
-  onClose(() => joined.leave());
+  membership = dataPlane.membership;
   if (await noteGap(control.store, name, audit)) {
     log.error('the audit log is shorter than it was: records are missing at its end');
   }
   onClose(anchorAudit(audit, control.store, name, log));
-
-  onClose(keepGauges(metrics, store));
-  onClose(tendRedundancy(parts, metrics, options.redundancy ?? {}, log));
-  onClose(scrubRegularly(parts.scrub, log));
-  onClose(sweepOrphans(parts.orphans, (options.orphans ?? ORPHANS).intervalMs, log));
   if (options.watch !== undefined) {
-    onClose(watchCheckpoints(options.watch, parts.ingest, () => garbage.expect(), log));
+    onClose(watchCheckpoints(options.watch, dataPlane.parts.ingest, dataPlane.parts.onGarbage, log));
   }
+  const addresses = { address: dataPlane.address, metricsAddress };
   log.info(addresses, 'node is ready');
-  return { ...addresses };
-}
-
-/** Connects the parts: who replicates through whom, who reports to whom. */
-function assemble(
-  options: NodeOptions,
-  owned: Owned,
-  peers: Peers,
-  addresses: { readonly address: string; readonly metricsAddress: string },
-): { readonly parts: ServiceParts; readonly garbage: GarbageTimer } {
-  const { plan, directory, log } = options;
-  const { self, store, pool, known, identity, codecId, shares } = owned;
-  const { replicate } = plan;
-  const onRelaxed = observePlacement(owned);
-  const distributor = new Distributor({ store, peers, pool, replicate, codecId, onRelaxed });
-  let orphans: Orphans | undefined;
-  const catalog = new Catalog(owned.control.store, async () => orphans?.settled());
-  orphans = new Orphans({
-    store,
-    catalog,
-    clock: systemClock,
-    graceMs: (options.orphans ?? ORPHANS).graceMs,
-    isMoving: (pack) => distributor.isMoving(pack),
-  });
-  const receiver = new Receiver({
-    store,
-    peers,
-    pool,
-    budget: new ByteBudget(shares.streamBytes),
-    observer: observeReceiver(owned),
-    onCommitted: (sealed) => known.addPack(sealed),
-  });
-  const watch = new HealthWatch({
-    clock: systemClock,
-    members: () => peers.members(),
-    probe: (address) => probe(address, PROBE_MS),
-  });
-  const { antiAffinity } = replicate;
-  const orchestrator = new Orchestrator({
-    watch,
-    clock: systemClock,
-    antiAffinity,
-    patience: { ...patienceOf(plan), ...options.redundancy?.patience },
-  });
-  const access = { store, peers, pool, catalog, receiver, codecId };
-  const restore = { ...access, trust: trustOf(identity), ...observeAccess(owned, store, 'read') };
-  const { packBytesTarget } = replicate;
-  const compact = { ...restore, distributor, known, packBytesTarget, createIndex: owned.createIndex };
-  const garbage = new GarbageTimer(compact, log);
-  const parts: ServiceParts = {
-    access: new Access({ grants: owned.grants, audit: owned.audit }),
-    consent: consentDesk(options, owned),
-    store,
-    receiver,
-    catalog,
-    orphans,
-    restore,
-    compact,
-    ingest: {
-      replicate,
-      store,
-      pool,
-      known,
-      catalog,
-      distributor,
-      codecId,
-      producer: identity.current.spiffeId,
-      // One SVID a manifest: its key and its certificates must be of the same pair.
-      get signer() {
-        return signerOf(identity.current);
-      },
-      clock: systemClock,
-      onLooked: observeIngest(owned),
-    },
-    scrub: { store, pool, clock: systemClock, limits: plan.scrub, observer: observeScrub(owned, store) },
-    repair: {
-      store,
-      peers,
-      catalog,
-      replicate,
-      clock: systemClock,
-      onRelaxed,
-      onRepaired: observeRepair(owned),
-    },
-    surplus: {
-      store,
-      peers,
-      catalog,
-      orphans,
-      antiAffinity,
-      isMoving: (pack) => distributor.isMoving(pack),
-      clock: systemClock,
-      bytesPerSecondMax: plan.scrub.bytesPerSecondMax,
-    },
-    watch,
-    orchestrator,
-    rebuild: { ...access, ...observeAccess(owned, store, 'repair') },
-    describe: () => ({
-      name: self.name,
-      spiffe: self.spiffe,
-      pid: process.pid,
-      state: 'up',
-      labels: { ...self.labels },
-      weight: self.weight,
-      directory: join(directory, self.name),
-      control: owned.control.name,
-      ...addresses,
-    }),
-    onRead: (seconds) => owned.metrics.timeSeconds.add('disk', seconds),
-    onGarbage: () => garbage.expect(),
-  };
-  return { parts, garbage };
+  return addresses;
 }
 
 function summaryOf(store: Store): object {

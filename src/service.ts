@@ -3,8 +3,6 @@
  * In: method and request as they came over the wire, from a peer that the transport has authenticated. Out: progress
  * messages, then one result. Fields are checked before use. Who may call what: cluster/access.ts, whose table has a row for each method here.
  */
-
-import { existsSync } from 'node:fs';
 import type { Access, MethodName } from './cluster/access.ts';
 import type { DigestHex } from './digest.ts';
 import { KwamError } from './errors.ts';
@@ -105,7 +103,7 @@ async function* serveAndDoubt(parts: ServiceParts, request: PullRequest): AsyncG
     yield* servePull(parts.store, request, parts.onRead);
   } catch (error) {
     const isDamage = error instanceof KwamError && ['PACK_INVALID', 'IO'].includes(error.code);
-    if (isDamage || !existsSync(parts.store.packFile(request.pack)))
+    if (isDamage || !parts.store.fileSystem.exists(parts.store.packFile(request.pack)))
       await scrubOne(parts.scrub, request.pack);
     throw error;
   }

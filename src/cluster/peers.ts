@@ -2,7 +2,7 @@
  * Connections to the other nodes, by node name: opened when first needed, kept, and dropped when they fail.
  * A node's address and SPIFFE ID come from the membership; the transport proves the ID.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
+import { type Clock, systemClock } from '../clock.ts';
 import { KwamError } from '../errors.ts';
 import { controlPollMs } from '../limits.ts';
 import type { Connection, JsonValue, PeerId, Transport } from '../transport/transport.ts';
@@ -26,12 +26,14 @@ export class Peers {
   readonly self: string;
   readonly #transport: Transport;
   readonly #directory: Directory;
+  readonly #clock: Clock;
   readonly #open = new Map<string, Opened>();
 
-  constructor(self: string, transport: Transport, directory: Directory) {
+  constructor(self: string, transport: Transport, directory: Directory, clock: Clock = systemClock) {
     this.self = self;
     this.#transport = transport;
     this.#directory = directory;
+    this.#clock = clock;
   }
 
   /** Every known node, this one included. */
@@ -105,7 +107,7 @@ export class Peers {
       return member?.state === 'up' && member.address !== opened.address;
     };
     if (await isElsewhere()) return true;
-    await sleep(NEWS_MS);
+    await this.#clock.sleep(NEWS_MS);
     return isElsewhere();
   }
 

@@ -8,7 +8,6 @@ import { mkdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { asDigest, DIGEST_BYTES, type DigestHex, fromHex, toHex } from '../digest.ts';
 import { KwamError } from '../errors.ts';
-import { nodeFileSystem } from '../filesystem.ts';
 import type { TrustFunction } from '../manifest/dsse.ts';
 import { ROOT_PATH, showPath } from '../manifest/entry-path.ts';
 import type { FileEntry, Manifest, ManifestEntry } from '../manifest/manifest.ts';
@@ -146,9 +145,8 @@ async function readPartOf(
   if (index < 0) return undefined;
   const opened = await access.open(pack, [index]);
   try {
-    const part = withFile(nodeFileSystem, opened.path, (file) =>
-      readRecord(nodeFileSystem, file, records[index]!),
-    );
+    const { fileSystem } = services.store;
+    const part = withFile(fileSystem, opened.path, (file) => readRecord(fileSystem, file, records[index]!));
     services.onVerified(part.length, 1);
     return part;
   } catch (error) {

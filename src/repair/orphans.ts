@@ -8,9 +8,9 @@
  * list is removed. A put that asks after this finds the packs gone.
  * Does not trust a peer's word: a pack that is listed stays, whoever asks.
  */
-import { stat } from 'node:fs/promises';
 import type { Clock } from '../clock.ts';
 import { type DigestHex, toHex } from '../digest.ts';
+import { KwamError } from '../errors.ts';
 import type { Catalog, PackRecordEntry } from '../replication/catalog.ts';
 import type { PackInfo } from '../store/index-tables.ts';
 import type { Store } from '../store/store.ts';
@@ -80,9 +80,9 @@ export class Orphans {
     const { store, clock, graceMs } = this.#options;
     try {
       // The name under packs/ appears by rename, which sets ctime and keeps the mtime of the last byte written.
-      return clock.now() - (await stat(store.packFile(id))).ctimeMs >= graceMs;
+      return clock.now() - (await store.files.changedAtMs(store.packFile(id))) >= graceMs;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      if (!(error instanceof KwamError) || error.code !== 'NOT_FOUND') throw error;
       return false;
     }
   }

@@ -4,12 +4,9 @@
  * present, else a temporary file filled from a copy, or made again from the shards of its stripe.
  * Holds: lists are proven by the pack's id. Bytes are not: whoever reads the file hashes each record.
  */
-import { join } from 'node:path';
 import type { Peers } from '../cluster/peers.ts';
-import { type Digest, type DigestHex, fromHex, toHex } from '../digest.ts';
+import { type Digest, type DigestHex, fromHex } from '../digest.ts';
 import { KwamError } from '../errors.ts';
-import { nodeFileSystem } from '../filesystem.ts';
-import { systemRandom } from '../random.ts';
 import type { PackRecord } from '../store/pack-format.ts';
 import { openPack } from '../store/pack-reader.ts';
 import type { Store } from '../store/store.ts';
@@ -115,7 +112,7 @@ export class PackAccess {
       const release = (): Promise<void> => this.#drop(pack, whole.path);
       return { path: whole.path, isOwn: false, release, distrust: trusted };
     }
-    const path = this.#temporaryPath(pack);
+    const path = this.#options.store.readingPath(pack);
     const frame = this.#frames.get(pack) ?? (await receiver.frame(pack, this.#others(pack), signal));
     const node = await this.#fetch(frame, wanted, path, signal);
     const release = (): Promise<void> => receiver.discard(path);
@@ -157,15 +154,10 @@ export class PackAccess {
     for (const [pack, { path }] of this.#whole) await this.#drop(pack, path);
   }
 
-  #temporaryPath(pack: DigestHex): string {
-    const suffix = toHex(systemRandom.fill(new Uint8Array(4)));
-    return join(this.#options.store.layout.incoming, `${pack}.${suffix}.reading`);
-  }
-
   async #fromStripe(pack: DigestHex): Promise<{ path: string; records: readonly PackRecord[] }> {
     const entry = await this.#options.catalog.pack(pack);
     if (entry?.stripe === undefined) throw noCopy(pack);
-    const path = this.#temporaryPath(pack);
+    const path = this.#options.store.readingPath(pack);
     const { dataShards, parityShards, matrix } = entry.stripe;
     await withShards(this.#options, entry, async (sources) => {
       await this.#options.receiver.discard(path);
@@ -179,7 +171,7 @@ export class PackAccess {
       };
       await this.#options.pool.run(reconstructPack, input, { bytes: entry.bytes });
     });
-    const made = { path, records: openPack(nodeFileSystem, path, pack).records };
+    const made = { path, records: openPack(this.#options.store.fileSystem, path, pack).records };
     this.#whole.set(pack, made);
     return made;
   }
@@ -249,8 +241,7 @@ async function bringShard(
       if (store.hasPack(id)) return { id, node, path: store.packFile(id) };
       continue;
     }
-    const suffix = toHex(systemRandom.fill(new Uint8Array(4)));
-    const path = join(store.layout.incoming, `${id}.${suffix}.reading`);
+    const path = store.readingPath(id);
     try {
       await receiver.fetchWhole(id, [node], path);
       return { id, node, path };

@@ -3,10 +3,9 @@
  * In: a pull request. Out: bytes of a present pack's file. A pack in quarantine, missing or unknown is NOT_FOUND.
  * Does not verify what it streams: the receiver does, against the pack's id, and tells us when it finds damage.
  */
-import { open } from 'node:fs/promises';
 import type { DigestHex } from '../digest.ts';
 import { KwamError } from '../errors.ts';
-import { nodeFileSystem } from '../filesystem.ts';
+import type { AsyncFiles } from '../filesystem.ts';
 import { messageBytesMax } from '../limits.ts';
 import { openPack } from '../store/pack-reader.ts';
 import type { Store } from '../store/store.ts';
@@ -22,13 +21,13 @@ export async function* servePull(
   const path = store.packFile(request.pack);
   if (request.what === 'frame') {
     const started = performance.now();
-    const { headerBytes, index } = openPack(nodeFileSystem, path, request.pack);
+    const { headerBytes, index } = openPack(store.fileSystem, path, request.pack);
     onRead((performance.now() - started) / 1000);
     yield headerBytes;
     for (let at = 0; at < index.length; at += messageBytesMax) yield index.subarray(at, at + messageBytesMax);
     return;
   }
-  yield* streamRanges(path, request.ranges, onRead);
+  yield* streamRanges(store.files, path, request.ranges, onRead);
 }
 
 function requirePresent(store: Store, pack: DigestHex): void {
@@ -41,19 +40,18 @@ function requirePresent(store: Store, pack: DigestHex): void {
 
 /** One buffer serves the whole stream: a yielded view is only read until the next one is asked for. */
 async function* streamRanges(
+  files: AsyncFiles,
   path: string,
   ranges: readonly (readonly [number, number])[],
   onRead: (seconds: number) => void,
 ): AsyncGenerator<Uint8Array> {
-  const file = await open(path, 'r').catch((cause: unknown) => {
-    throw new KwamError('NOT_FOUND', `the pack at ${path} is gone; ask another node`, { cause });
-  });
+  const file = await files.open(path, 'read');
   const buffer = new Uint8Array(messageBytesMax);
   try {
     for (const [start, end] of ranges) {
       for (let at = start; at < end; ) {
         const started = performance.now();
-        const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, end - at), at);
+        const bytesRead = await file.read(buffer.subarray(0, Math.min(buffer.length, end - at)), at);
         onRead((performance.now() - started) / 1000);
         if (bytesRead === 0) throw new KwamError('IO', `the pack at ${path} ends at ${at}, before ${end}`);
         yield buffer.subarray(0, bytesRead);

@@ -5,12 +5,11 @@
  * Holds: nothing is committed before every record matches the digest that the pack's id commits to. A holder that sends
  * bad bytes is told, and the rest comes from the next one.
  */
-import { constants } from 'node:fs';
-import { type FileHandle, open, rm } from 'node:fs/promises';
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import type { Peers } from '../cluster/peers.ts';
 import { type DigestHex, toHex } from '../digest.ts';
 import { KwamError } from '../errors.ts';
+import type { AsyncFile, AsyncFiles } from '../filesystem.ts';
 import { packBytesMax, recordsPerPackMax, streamCreditBytes } from '../limits.ts';
 import { receivingPath } from '../store/layout.ts';
 import {
@@ -236,7 +235,7 @@ export class Receiver {
       this.#options.budget.take(streamCreditBytes, signal),
     );
     try {
-      return await withTarget(path, async (file) => {
+      return await withTarget(this.#options.store.files, path, async (file) => {
         let bytes = 0;
         for (let at = 0; at < ranges.length; at += RANGES_PER_PULL_MAX) {
           const some = ranges.slice(at, at + RANGES_PER_PULL_MAX);
@@ -250,7 +249,7 @@ export class Receiver {
   }
 
   async #pullInto(
-    file: FileHandle,
+    file: AsyncFile,
     node: string,
     request: PullRequest & { readonly what: 'ranges' },
     signal: AbortSignal | undefined,
@@ -258,7 +257,7 @@ export class Receiver {
     const cursor = new RangeCursor(request.ranges);
     for await (const bytes of this.#pull(node, request, signal)) {
       for (const [position, part] of cursor.place(bytes))
-        await this.#timed('disk', () => writeFully(file, part, position));
+        await this.#timed('disk', () => written(file.write(part, position)));
     }
     cursor.expectEnd(node);
     return cursor.bytesDone;
@@ -328,7 +327,7 @@ export class Receiver {
   }
 
   async discard(path: string): Promise<void> {
-    await rm(path, { force: true });
+    await this.#options.store.files.remove(path);
   }
 }
 
@@ -392,13 +391,12 @@ class RangeCursor {
   }
 }
 
-/** Opens the file for writing at any place, and creates it when it is not there. */
-const TARGET_FLAGS = constants.O_RDWR | constants.O_CREAT;
-
-async function withTarget<T>(path: string, act: (file: FileHandle) => Promise<T>): Promise<T> {
-  const file = await open(path, TARGET_FLAGS).catch((cause: unknown) => {
-    throw notWritten(cause);
-  });
+async function withTarget<T>(
+  files: AsyncFiles,
+  path: string,
+  act: (file: AsyncFile) => Promise<T>,
+): Promise<T> {
+  const file = await written(files.open(path, 'write'));
   try {
     return await act(file);
   } finally {
@@ -406,26 +404,20 @@ async function withTarget<T>(path: string, act: (file: FileHandle) => Promise<T>
   }
 }
 
-async function writeFully(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  try {
-    for (let done = 0; done < bytes.length; ) {
-      done += (await file.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
-    }
-  } catch (cause) {
-    throw notWritten(cause);
-  }
-}
-
 /** Code ENVIRONMENT, not IO: the fault is here, and another node's copy would meet it too. */
-function notWritten(cause: unknown): KwamError {
-  const errno = (cause as NodeJS.ErrnoException).code ?? 'unknown';
-  const isFull = errno === 'ENOSPC' || errno === 'EDQUOT';
-  const remedy = isFull ? 'free space and try again' : 'look at the disk';
-  return new KwamError(
-    isFull ? 'DISK_FULL' : 'ENVIRONMENT',
-    `expected to write a received pack, got ${errno}; ${remedy}`,
-    { cause, retryable: isFull },
-  );
+async function written<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (cause) {
+    if (!(cause instanceof KwamError)) throw cause;
+    const isFull = cause.code === 'DISK_FULL';
+    const remedy = isFull ? 'free space and try again' : 'look at the disk';
+    throw new KwamError(
+      isFull ? 'DISK_FULL' : 'ENVIRONMENT',
+      `expected to write a received pack, got ${cause.context['errno'] ?? 'unknown'}; ${remedy}`,
+      { cause, retryable: isFull },
+    );
+  }
 }
 
 /** Another holder may do better: this one is away, has not got it, or sends nonsense. */

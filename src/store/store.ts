@@ -6,11 +6,12 @@
  * race against retirement or quarantine (NOT_FOUND), locate again.
  * Lives on the node's main thread. Does not read payloads, schedule scrubs or talk to other nodes.
  */
+import { join } from 'node:path';
 import { type Clock, systemClock } from '../clock.ts';
 import { type Digest, type DigestHex, toHex } from '../digest.ts';
 import { assert, KwamError } from '../errors.ts';
-import { type FileSystem, nodeFileSystem } from '../filesystem.ts';
-import { systemRandom } from '../random.ts';
+import { type AsyncFiles, type FileSystem, nodeAsyncFiles, nodeFileSystem } from '../filesystem.ts';
+import { type Random, systemRandom } from '../random.ts';
 import { ChunkPlaces, type Location } from './chunk-places.ts';
 import { breakSeal, discardIndex, type IndexState, inspectIndex, sealIndex } from './index-seal.ts';
 import { IndexTables, type PackInfo, type PackState } from './index-tables.ts';
@@ -34,7 +35,11 @@ import { acquireStoreLock, type StoreLock } from './store-lock.ts';
 export interface StoreOptions {
   readonly directory: string;
   readonly fileSystem?: FileSystem;
+  /** The same disk as `fileSystem`. */
+  readonly files?: AsyncFiles;
   readonly clock?: Clock;
+  /** Makes names of files that are being written. */
+  readonly random?: Random;
   /** An index entry or a note did not match its checksum; it counts as missing, and the index is repaired. */
   readonly onDamage?: (site: DamageSite, key: string) => void;
   /** A pack was moved to quarantine, by a caller or by recovery. */
@@ -82,8 +87,11 @@ const INDEX_OUTCOME: Record<IndexState, RecoveryReport['index']> = {
 
 export class Store {
   readonly layout: StoreLayout;
-  readonly #fileSystem: FileSystem;
+  /** The disk that this store is on, for whoever reads and writes its files. */
+  readonly fileSystem: FileSystem;
+  readonly files: AsyncFiles;
   readonly #clock: Clock;
+  readonly #random: Random;
   readonly #onDamage: NonNullable<StoreOptions['onDamage']>;
   readonly #onQuarantined: NonNullable<StoreOptions['onQuarantined']>;
   readonly #lock: StoreLock;
@@ -99,8 +107,10 @@ export class Store {
 
   private constructor(options: StoreOptions, layout: StoreLayout, lock: StoreLock) {
     this.layout = layout;
-    this.#fileSystem = options.fileSystem ?? nodeFileSystem;
+    this.fileSystem = options.fileSystem ?? nodeFileSystem;
+    this.files = options.files ?? nodeAsyncFiles;
     this.#clock = options.clock ?? systemClock;
+    this.#random = options.random ?? systemRandom;
     this.#onDamage = options.onDamage ?? (() => undefined);
     this.#onQuarantined = options.onQuarantined ?? (() => undefined);
     this.#lock = lock;
@@ -155,7 +165,7 @@ export class Store {
 
   /** Indexes a pack file, or moves it to quarantine and says why. */
   async #recoverPack(id: DigestHex): Promise<string | undefined> {
-    const contents = tryOpenPack(this.#fileSystem, this.packFile(id), id);
+    const contents = tryOpenPack(this.fileSystem, this.packFile(id), id);
     if (typeof contents === 'string') {
       this.#putQuarantined(id, this.#setAside(id, contents));
       return contents;
@@ -173,7 +183,7 @@ export class Store {
 
   /** When its structure is damaged too, nothing but its id is known: kind `chunks`, 0 bytes, 0 records. */
   #putQuarantined(id: DigestHex, n: number): void {
-    const contents = tryOpenPack(this.#fileSystem, evidencePath(this.layout.quarantine, id, n), id);
+    const contents = tryOpenPack(this.fileSystem, evidencePath(this.layout.quarantine, id, n), id);
     const facts =
       typeof contents === 'string'
         ? { id, header: { kind: 'chunks' as const }, bytes: 0, recordCount: 0 }
@@ -187,8 +197,11 @@ export class Store {
     this.#closed = true;
     await this.#writes;
     await this.#index.close();
-    if (!this.#indexDamaged) sealIndex(this.#fileSystem, this.layout);
-    await this.#lock.release();
+    try {
+      if (!this.#indexDamaged) sealIndex(this.fileSystem, this.layout);
+    } finally {
+      await this.#lock.release();
+    }
   }
 
   // — questions —
@@ -223,7 +236,7 @@ export class Store {
   /** The damaged file of a pack that is in quarantine now: its good records spare a repair the network. */
   latestEvidence(id: DigestHex): string | undefined {
     if (this.#packs.get(id)?.state !== 'quarantined') return undefined;
-    const n = evidenceOf(this.#fileSystem, this.layout).get(id);
+    const n = evidenceOf(this.fileSystem, this.layout).get(id);
     return n === undefined ? undefined : evidencePath(this.layout.quarantine, id, n);
   }
 
@@ -235,7 +248,7 @@ export class Store {
   /** @throws KwamError NOT_FOUND when the pack is not present, PACK_INVALID when its structure is damaged. */
   recordsOf(id: DigestHex): readonly PackRecord[] {
     if (!this.hasPack(id)) throw packNotFound(id, this.#packs.get(id)?.state);
-    return openPack(this.#fileSystem, this.packFile(id), id).records;
+    return openPack(this.fileSystem, this.packFile(id), id).records;
   }
 
   statistics(): StoreStatistics {
@@ -250,19 +263,24 @@ export class Store {
   }
 
   getNote(key: string): string | undefined {
-    return getNote(this.#fileSystem, this.layout.notes, key, () => this.#damaged('note', key));
+    return getNote(this.fileSystem, this.layout.notes, key, () => this.#damaged('note', key));
   }
 
   putNote(key: string, text: string): void {
-    putNote(this.#fileSystem, this.layout.notes, key, text);
+    putNote(this.fileSystem, this.layout.notes, key, text);
   }
 
   // — changes, one after another —
 
   /** A new pack in incoming/. Seal it in a worker, then commit it here. */
   createPack(header: PackHeader): PackBuilder {
-    const name = `${toHex(systemRandom.fill(new Uint8Array(16)))}.part`;
-    return new PackBuilder({ fileSystem: this.#fileSystem, layout: this.layout, header, name });
+    const name = `${toHex(this.#random.fill(new Uint8Array(16)))}.part`;
+    return new PackBuilder({ fileSystem: this.fileSystem, layout: this.layout, header, name });
+  }
+
+  /** A new name in incoming/ for records of a pack that are brought here to be read, not to be kept. */
+  readingPath(id: DigestHex): string {
+    return join(this.layout.incoming, `${id}.${toHex(this.#random.fill(new Uint8Array(4)))}.reading`);
   }
 
   /**
@@ -280,7 +298,7 @@ export class Store {
         return await this.#indexContents({ ...sealed, header, records });
       } catch (error) {
         this.#indexDamaged = true;
-        this.#fileSystem.remove(this.packFile(sealed.id));
+        this.fileSystem.remove(this.packFile(sealed.id));
         throw error;
       }
     });
@@ -323,11 +341,11 @@ export class Store {
 
   /** @returns the number of the evidence. */
   #setAside(id: DigestHex, reason: string): number {
-    const n = quarantineFile(this.#fileSystem, this.layout, { id, reason, atMs: this.#clock.now() });
+    const n = quarantineFile(this.fileSystem, this.layout, { id, reason, atMs: this.#clock.now() });
     const path = evidencePath(this.layout.quarantine, id, n);
     this.#onQuarantined(
       id,
-      withFile(this.#fileSystem, path, (file) => this.#fileSystem.bytes(file)),
+      withFile(this.fileSystem, path, (file) => this.fileSystem.bytes(file)),
     );
     return n;
   }
@@ -347,11 +365,11 @@ export class Store {
       const info = this.#packs.get(id);
       if (info === undefined) return;
       const path = this.packFile(id);
-      const contents = info.state === 'present' ? tryOpenPack(this.#fileSystem, path, id) : '';
+      const contents = info.state === 'present' ? tryOpenPack(this.fileSystem, path, id) : '';
       this.#packs.forget(info);
-      if (info.state === 'quarantined') settleEvidence(this.#fileSystem, this.layout, id);
-      this.#fileSystem.remove(path);
-      this.#fileSystem.syncDirectory(this.layout.packs);
+      if (info.state === 'quarantined') settleEvidence(this.fileSystem, this.layout, id);
+      this.fileSystem.remove(path);
+      this.fileSystem.syncDirectory(this.layout.packs);
       if (typeof contents !== 'string' && info.kind === 'chunks') await this.#places.sweep(contents.records);
     });
   }
@@ -382,7 +400,7 @@ export class Store {
   async #reindex(): Promise<void> {
     for (const info of this.#packs.all()) {
       const contents =
-        info.state === 'present' ? tryOpenPack(this.#fileSystem, this.packFile(info.id), info.id) : '';
+        info.state === 'present' ? tryOpenPack(this.fileSystem, this.packFile(info.id), info.id) : '';
       if (typeof contents !== 'string') await this.#places.add(info, contents.records);
     }
   }

@@ -1,0 +1,206 @@
+/**
+ * The data plane of one node: its parts connected, its calls served, its name taken in the cluster, its chores started.
+ * In: what the node owns (store, workers, identity) and the world it lives in (transport, control store, clock, chance). Out: a node
+ * that others can reach; each thing that was started says through `onClose` how it is stopped, in the order of starting.
+ * node.ts gives it the real world, the simulator of test/simulation a made-up one: this is where both are the same program.
+ */
+import {
+  GarbageTimer,
+  keepGauges,
+  type RedundancyTimes,
+  scrubRegularly,
+  sweepOrphans,
+  tendRedundancy,
+} from './background.ts';
+import type { Clock } from './clock.ts';
+import type { Access } from './cluster/access.ts';
+import { Membership, type MembershipOptions } from './cluster/membership.ts';
+import { Peers } from './cluster/peers.ts';
+import type { ControlStore } from './control/control-store.ts';
+import type { DedupIndex } from './dedup/dedup-index.ts';
+import type { Digest } from './digest.ts';
+import { HealthWatch } from './health/watch.ts';
+import type { Signer, TrustFunction } from './manifest/dsse.ts';
+import {
+  type Observing,
+  observeAccess,
+  observeIngest,
+  observePlacement,
+  observeReceiver,
+  observeRepair,
+  observeScrub,
+} from './observers.ts';
+import type { KnownChunks } from './pipeline/known-chunks.ts';
+import type { Plan, PlanNode } from './plan.ts';
+import type { Random } from './random.ts';
+import { Orchestrator, patienceOf } from './repair/orchestrator.ts';
+import { Orphans } from './repair/orphans.ts';
+import type { Patience } from './repair/reconstruction.ts';
+import { Catalog } from './replication/catalog.ts';
+import { Distributor } from './replication/distribute.ts';
+import { Receiver } from './replication/receiver.ts';
+import type { ConsentDesk } from './rollout/consent-desk.ts';
+import { createHandler, type ServiceParts } from './service.ts';
+import type { Store } from './store/store.ts';
+import type { ProbeAnswer } from './transport/probe.ts';
+import type { Transport } from './transport/transport.ts';
+import { ByteBudget } from './workers/byte-budget.ts';
+import type { WorkerPool } from './workers/pool.ts';
+
+export interface DataPlaneOptions extends Observing {
+  readonly plan: Pick<Plan, 'replicate' | 'scrub' | 'guard'>;
+  readonly self: PlanNode;
+  readonly metricsAddress: string;
+  readonly codecId: Digest;
+  readonly store: Store;
+  readonly pool: WorkerPool;
+  readonly known: KnownChunks;
+  readonly createIndex: () => DedupIndex;
+  /** What transfers from other nodes may hold in memory. */
+  readonly streamBytes: number;
+  readonly access: Access;
+  readonly consent: ConsentDesk;
+  readonly trust: TrustFunction;
+  /** Asked once a manifest. */
+  readonly signer: () => Signer;
+  readonly transport: Transport;
+  readonly control: ControlStore;
+  readonly probe: (address: string) => Promise<ProbeAnswer>;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** What `node.status` says of where it keeps things. */
+  readonly place: { readonly directory: string; readonly control: string };
+  /** How long packs may lie here that no object lists, and how often that is looked at. */
+  readonly orphans?: { readonly graceMs: number; readonly intervalMs: number };
+  /** Other times for looking after redundancy and for waiting. */
+  readonly redundancy?: RedundancyTimes & { readonly patience?: Partial<Patience> };
+  readonly membership?: MembershipOptions;
+}
+
+export type OnClose = (act: () => Promise<unknown>) => void;
+
+export interface DataPlane {
+  readonly address: string;
+  readonly parts: ServiceParts;
+  readonly membership: Membership;
+}
+
+/** A day: longer than any put lasts that does not hang (ORPHANS.graceMs of repair/orphans.ts says why). */
+const ORPHANS = { graceMs: 24 * 3_600_000, intervalMs: 3_600_000 };
+
+export async function runDataPlane(options: DataPlaneOptions, onClose: OnClose): Promise<DataPlane> {
+  const { self, store, control, transport, clock, random, metrics, log, metricsAddress } = options;
+  let membership: Membership | undefined;
+  const directory = { members: async () => (await membership?.members()) ?? [] };
+  const peers = new Peers(self.name, transport, directory, clock);
+  onClose(() => peers.close());
+
+  const addresses = { address: '', metricsAddress };
+  const { parts, garbage } = assemble(options, peers, addresses);
+  onClose(() => garbage.stop());
+
+  const { address } = await transport.listen(self.listen, createHandler(parts));
+  addresses.address = address;
+  const { name, spiffe, labels, weight } = self;
+  const record = { name, spiffe, labels, weight, ...addresses };
+  const joined = await Membership.join(control, record, clock, options.membership);
+  membership = joined;
+  onClose(() => joined.leave());
+
+  onClose(keepGauges(metrics, store, clock, log));
+  onClose(tendRedundancy(parts, metrics, options.redundancy ?? {}, log));
+  onClose(scrubRegularly(parts.scrub, random, log));
+  onClose(sweepOrphans(parts.orphans, (options.orphans ?? ORPHANS).intervalMs, clock, log));
+  return { address, parts, membership };
+}
+
+/** Connects the parts: who replicates through whom, who reports to whom. */
+function assemble(
+  options: DataPlaneOptions,
+  peers: Peers,
+  addresses: { readonly address: string; readonly metricsAddress: string },
+): { readonly parts: ServiceParts; readonly garbage: GarbageTimer } {
+  const { plan, self, store, pool, known, codecId, clock, log } = options;
+  const { replicate } = plan;
+  const onRelaxed = observePlacement(options);
+  const distributor = new Distributor({ store, peers, pool, replicate, codecId, onRelaxed });
+  let orphans: Orphans | undefined;
+  const catalog = new Catalog(options.control, async () => orphans?.settled());
+  orphans = new Orphans({
+    store,
+    catalog,
+    clock,
+    graceMs: (options.orphans ?? ORPHANS).graceMs,
+    isMoving: (pack) => distributor.isMoving(pack),
+  });
+  const receiver = new Receiver({
+    store,
+    peers,
+    pool,
+    budget: new ByteBudget(options.streamBytes),
+    observer: observeReceiver(options),
+    onCommitted: (sealed) => known.addPack(sealed),
+  });
+  const watch = new HealthWatch({ clock, members: () => peers.members(), probe: options.probe });
+  const { antiAffinity } = replicate;
+  const patience = { ...patienceOf(plan), ...options.redundancy?.patience };
+  const orchestrator = new Orchestrator({ watch, clock, antiAffinity, patience });
+  const access = { store, peers, pool, catalog, receiver, codecId };
+  const restore = { ...access, trust: options.trust, ...observeAccess(options, store, 'read') };
+  const { packBytesTarget } = replicate;
+  const compact = { ...restore, distributor, known, packBytesTarget, createIndex: options.createIndex };
+  const garbage = new GarbageTimer(compact, clock, log);
+  const parts: ServiceParts = {
+    access: options.access,
+    consent: options.consent,
+    store,
+    receiver,
+    catalog,
+    orphans,
+    restore,
+    compact,
+    ingest: {
+      replicate,
+      store,
+      pool,
+      known,
+      catalog,
+      distributor,
+      codecId,
+      producer: self.spiffe,
+      get signer() {
+        return options.signer();
+      },
+      clock,
+      onLooked: observeIngest(options),
+    },
+    scrub: { store, pool, clock, limits: plan.scrub, observer: observeScrub(options, store) },
+    repair: { store, peers, catalog, replicate, clock, onRelaxed, onRepaired: observeRepair(options) },
+    surplus: {
+      store,
+      peers,
+      catalog,
+      orphans,
+      antiAffinity,
+      isMoving: (pack) => distributor.isMoving(pack),
+      clock,
+      bytesPerSecondMax: plan.scrub.bytesPerSecondMax,
+    },
+    watch,
+    orchestrator,
+    rebuild: { ...access, ...observeAccess(options, store, 'repair') },
+    describe: () => ({
+      name: self.name,
+      spiffe: self.spiffe,
+      pid: process.pid,
+      state: 'up',
+      labels: { ...self.labels },
+      weight: self.weight,
+      ...options.place,
+      ...addresses,
+    }),
+    onRead: (seconds) => options.metrics.timeSeconds.add('disk', seconds),
+    onGarbage: () => garbage.expect(),
+  };
+  return { parts, garbage };
+}
