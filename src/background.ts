@@ -13,7 +13,7 @@ import { writeAnchor } from './cluster/audit-anchor.ts';
 import type { ControlStore } from './control/control-store.ts';
 import { beliefTickMs } from './health/model.ts';
 import type { HealthWatch } from './health/watch.ts';
-import { auditAnchorMs, auditSyncMs } from './limits.ts';
+import { auditAnchorMs, auditSyncMs, catalogWitnessMs } from './limits.ts';
 import type { Metrics } from './metrics.ts';
 import { type CompactServices, compact } from './pipeline/compact.ts';
 import { type IngestServices, ingest } from './pipeline/ingest.ts';
@@ -24,6 +24,7 @@ import { type RepairServices, repair } from './repair/repair.ts';
 import { countUnderReplicated } from './repair/responsibility.ts';
 import { type ScrubServices, scrub } from './repair/scrub.ts';
 import { type SurplusServices, trimSurplus } from './repair/surplus.ts';
+import type { Lineage } from './replication/lineage.ts';
 import type { Store } from './store/store.ts';
 import { watch } from './workload/watch.ts';
 
@@ -159,6 +160,14 @@ export function anchorAudit(audit: AuditLog, control: ControlStore, node: string
     await stop();
     await audit.sync().then(anchor).catch(failed);
   };
+}
+
+/** Tells the catalog and the store that they belong together. */
+export function keepWitness(lineage: Lineage, clock: Clock, log: Logger): Stop {
+  const failed = (error: unknown): void => {
+    log.warn({ error: String(error) }, 'the catalog got no new witness of this node; it is tried again');
+  };
+  return every(clock, catalogWitnessMs, () => lineage.witness(), failed);
 }
 
 export function sweepOrphans(orphans: Orphans, intervalMs: number, clock: Clock, log: Logger): Stop {

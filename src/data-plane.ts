@@ -7,6 +7,7 @@
 import {
   GarbageTimer,
   keepGauges,
+  keepWitness,
   type RedundancyTimes,
   scrubRegularly,
   sweepOrphans,
@@ -25,6 +26,7 @@ import {
   type Observing,
   observeAccess,
   observeIngest,
+  observeLineage,
   observePlacement,
   observeReceiver,
   observeRepair,
@@ -38,6 +40,7 @@ import { Orphans } from './repair/orphans.ts';
 import type { Patience } from './repair/reconstruction.ts';
 import { Catalog } from './replication/catalog.ts';
 import { Distributor } from './replication/distribute.ts';
+import { Lineage } from './replication/lineage.ts';
 import { Receiver } from './replication/receiver.ts';
 import type { ConsentDesk } from './rollout/consent-desk.ts';
 import { createHandler, type ServiceParts } from './service.ts';
@@ -99,6 +102,9 @@ export async function runDataPlane(options: DataPlaneOptions, onClose: OnClose):
   const { parts, garbage } = assemble(options, peers, addresses);
   onClose(() => garbage.stop());
 
+  // Before anybody can bring packs: a node without any takes the catalog that it finds.
+  await parts.lineage.witness();
+  onClose(keepWitness(parts.lineage, clock, log));
   const { address } = await transport.listen(self.listen, createHandler(parts));
   addresses.address = address;
   const { name, spiffe, labels, weight } = self;
@@ -125,10 +131,13 @@ function assemble(
   const onRelaxed = observePlacement(options);
   const distributor = new Distributor({ store, peers, pool, replicate, codecId, onRelaxed });
   let orphans: Orphans | undefined;
-  const catalog = new Catalog(options.control, async () => orphans?.settled());
+  const { control, random } = options;
+  const catalog = new Catalog(control, async () => orphans?.settled());
+  const lineage = new Lineage({ control, store, random, node: self.name, onJudged: observeLineage(options) });
   orphans = new Orphans({
     store,
     catalog,
+    lineage,
     clock,
     graceMs: (options.orphans ?? ORPHANS).graceMs,
     isMoving: (pack) => distributor.isMoving(pack),
@@ -148,7 +157,8 @@ function assemble(
   const access = { store, peers, pool, catalog, receiver, codecId };
   const restore = { ...access, trust: options.trust, ...observeAccess(options, store, 'read') };
   const { packBytesTarget } = replicate;
-  const compact = { ...restore, distributor, known, packBytesTarget, createIndex: options.createIndex };
+  const { createIndex } = options;
+  const compact = { ...restore, lineage, distributor, known, packBytesTarget, createIndex };
   const garbage = new GarbageTimer(compact, clock, log);
   const parts: ServiceParts = {
     access: options.access,
@@ -156,6 +166,7 @@ function assemble(
     store,
     receiver,
     catalog,
+    lineage,
     orphans,
     restore,
     compact,
@@ -180,6 +191,7 @@ function assemble(
       store,
       peers,
       catalog,
+      lineage,
       orphans,
       antiAffinity,
       isMoving: (pack) => distributor.isMoving(pack),
@@ -197,6 +209,7 @@ function assemble(
       labels: { ...self.labels },
       weight: self.weight,
       ...options.place,
+      catalogDoubt: lineage.doubt ?? null,
       ...addresses,
     }),
     onRead: (seconds) => options.metrics.timeSeconds.add('disk', seconds),

@@ -193,6 +193,8 @@ export const auditReserveBytes = 512 * KIB;
 export const auditSyncMs = 1000;
 /** How much of the log somebody could cut off unseen by the control store. Each anchor is one transaction of each node. */
 export const auditAnchorMs = 10_000;
+/** What a catalog that is restored to before its youngest moments may lose unseen. Each witness is one transaction of each node. */
+export const catalogWitnessMs = 60_000;
 /** Documents of other tools: none that we read nests deeper than ten levels. */
 export const jsonNestingMax = 64;
 

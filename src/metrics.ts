@@ -187,6 +187,10 @@ function levels(family: Family) {
       'kwam_under_replicated_packs',
       'Packs that this node is responsible for with fewer durable copies or shards than the plan asks for.',
     ),
+    catalogInDoubt: family.level(
+      'kwam_catalog_in_doubt',
+      '1 while this node removes nothing, because the catalog is not the one that knows its packs, or went back.',
+    ),
     memoryBudgetBytes: family.level('kwam_memory_budget_bytes', 'The memory this node may use.'),
   };
 }

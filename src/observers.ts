@@ -11,6 +11,7 @@ import type { RestoreServices } from './pipeline/restore.ts';
 import type { BadRecord } from './pipeline/restore-tasks.ts';
 import type { Domain } from './plan.ts';
 import type { ScrubObserver } from './repair/scrub.ts';
+import type { LineageOptions } from './replication/lineage.ts';
 import type { ReceiverObserver } from './replication/receiver.ts';
 import type { Store } from './store/store.ts';
 import type { TransportObserver } from './transport/transport.ts';
@@ -40,6 +41,14 @@ export function observePool({ metrics, log }: Observing): PoolObserver {
 /** At the source there is no digest to compare with, only a second engine's. */
 function isIngest(task: string | undefined): boolean {
   return task?.startsWith('ingest-') ?? false;
+}
+
+export function observeLineage({ metrics, log }: Observing): LineageOptions['onJudged'] {
+  return (doubt) => {
+    metrics.catalogInDoubt.set(doubt === undefined ? 0 : 1);
+    if (doubt === undefined) log.info('the catalog knows the packs of this node again');
+    else log.error(doubt.context, doubt.message);
+  };
 }
 
 export function observeTransport({ metrics }: Observing): TransportObserver {

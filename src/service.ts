@@ -19,6 +19,7 @@ import { type ScrubServices, scrub, scrubDoubted, scrubOne } from './repair/scru
 import { type SurplusResult, type SurplusServices, trimSurplus } from './repair/surplus.ts';
 import type { Catalog, ObjectRecord, PackRecordEntry } from './replication/catalog.ts';
 import { findHolders } from './replication/holders.ts';
+import type { Lineage } from './replication/lineage.ts';
 import { servePull } from './replication/pack-source.ts';
 import {
   fieldsOf,
@@ -65,6 +66,7 @@ export interface ServiceParts {
   readonly watch: HealthWatch;
   readonly orchestrator: Orchestrator;
   readonly compact: CompactServices;
+  readonly lineage: Lineage;
   readonly orphans: Orphans;
   /** What `node.status` says beside the store's statistics. */
   readonly describe: () => { readonly [name: string]: JsonValue };
@@ -231,6 +233,10 @@ function nodeMethods(parts: ServiceParts): Methods<'node' | 'cluster'> {
     },
     'node.compact': async () => compact(parts.compact),
     'node.orphans': async () => parts.orphans.sweep(),
+    'node.adopt': async () => {
+      await parts.lineage.adopt();
+      return {};
+    },
     'cluster.status': async () => clusterStatus(parts),
   };
 }

@@ -13,6 +13,7 @@ import {
   withCluster,
 } from './cluster-client.ts';
 import { counted, showBytes } from './quantity.ts';
+import { type AdoptOptions, adoptCatalog } from './repair-adopt.ts';
 import { type ExplainOptions, explainRepair } from './repair-explain.ts';
 import type { Shell } from './shell.ts';
 import { printJson, printLine, showName } from './terminal.ts';
@@ -28,7 +29,8 @@ export interface RepairReport extends RepairAnswer {
 export function define(command: Command, shell: Shell): void {
   addClusterOptions(command)
     .option('--explain [pack]', 'restore nothing; say why what is missing is or is not being restored')
-    .option('--json', 'print one JSON document (kwam.repair/v1, kwam.repair-explain/v1)')
+    .option('--adopt', 'restore nothing; the nodes take a control store that was replaced for theirs')
+    .option('--json', 'print one JSON document (kwam.repair/v1, -explain/v1, -adopt/v1)')
     .addHelpText(
       'after',
       `
@@ -41,14 +43,20 @@ Nodes restore redundancy by themselves, but wait for a node that is believed to 
 back while enough is left; this command waits for none. Copies that are too many, as
 after a node returned, are given up once the others are verified.
 
+A node that finds another control store than the one that knew its packs, or an older
+state of it, removes nothing and says so (kwam-dp status). Point it at the right one, or
+restore the newest state. --adopt makes what is there count: packs that it does not list
+are removed after a day.
+
 Examples:
   kwam-dp scrub; kwam-dp repair
   kwam-dp repair --json | jq .remaining
   kwam-dp repair --explain`,
     )
-    .action((options: RepairOptions & ExplainOptions) =>
-      options.explain === undefined ? run(shell, options) : explainRepair(shell, options),
-    );
+    .action((options: RepairOptions & ExplainOptions & AdoptOptions) => {
+      if (options.adopt) return adoptCatalog(shell, options);
+      return options.explain === undefined ? run(shell, options) : explainRepair(shell, options);
+    });
 }
 
 async function run(shell: Shell, options: RepairOptions): Promise<void> {

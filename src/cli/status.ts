@@ -26,6 +26,7 @@ export interface NodeStatus {
   readonly labels: Labels;
   readonly directory: string;
   readonly control: string;
+  readonly catalogDoubt: string | null;
   readonly packs: number;
   readonly bytes: number;
   readonly chunks: number;
@@ -52,6 +53,8 @@ interface NodeLine {
   readonly dir: string | null;
   /** Its control store: "sqlite" or where its etcd is. */
   readonly control: string | null;
+  /** Why it keeps packs that its catalog does not list. */
+  readonly catalogDoubt: string | null;
   readonly packs: number | null;
   readonly bytes: number | null;
   readonly quarantined: number | null;
@@ -101,7 +104,7 @@ function lineOf(
   directory: string | undefined,
 ): NodeLine {
   if (answer !== undefined) {
-    const { name, spiffe, pid, state, labels, control, packs, bytes, quarantined } = answer;
+    const { name, spiffe, pid, state, labels, control, catalogDoubt, packs, bytes, quarantined } = answer;
     const { directory: dir, address, metricsAddress } = answer;
     return {
       name,
@@ -111,6 +114,7 @@ function lineOf(
       labels,
       dir,
       control,
+      catalogDoubt,
       packs,
       bytes,
       quarantined,
@@ -126,6 +130,7 @@ function lineOf(
     labels: member.labels ?? null,
     dir: directory === undefined ? null : join(directory, member.name),
     control: null,
+    catalogDoubt: null,
     packs: null,
     bytes: null,
     quarantined: null,
@@ -154,4 +159,7 @@ function show(shell: Shell, report: StatusReport): void {
     `${counted(objects, 'object')}, ${counted(packs, 'pack')}, ${underReplicated} under-replicated, ${quarantined} quarantined`,
   );
   printLine(shell.output, `control store: ${[...controls].join(', ')}`);
+  for (const { name, catalogDoubt } of report.nodes) {
+    if (catalogDoubt !== null) shell.note(`kwam-dp: ${name}: ${catalogDoubt}`);
+  }
 }

@@ -29,6 +29,7 @@ export const METHODS = {
   'node.explain': 'discover',
   'node.compact': 'replicate',
   'node.orphans': 'replicate',
+  'node.adopt': 'replicate',
   'cluster.status': 'discover',
   'consent.redeem': 'deploy',
   'consent.resume': 'deploy',

@@ -3,15 +3,13 @@
  * In: the directory for control state (D/control) and, optionally, where else that state is. Out: the store and its name for people.
  *   sqlite         D/control/control.sqlite, the default
  *   etcd[s]://…    etcd-url.ts says how; noted in D/control/etcd.json, so that later commands find it without being told
- * Refuses to take a directory from one store to another, and an etcd that is not the one noted, emptied or restored to before the
- * note included: the packs here would be unknown there and be removed as orphans. Other addresses of the same etcd are fine.
- * Does not move control state.
+ * Refuses to take a directory from one store to another. Other addresses of the same etcd are fine. Whether what is found there knows the
+ * packs here is each node's affair (replication/lineage.ts). Does not move control state.
  */
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
 import { KwamError } from '../errors.ts';
-import { systemRandom } from '../random.ts';
 import type { ControlStore } from './control-store.ts';
 import { controlFile, EmbeddedControlStore } from './embedded.ts';
 import { type EtcdPlace, formatEtcdUrl, parseEtcdUrl } from './etcd-url.ts';
@@ -30,8 +28,8 @@ export interface OpenedControl {
 }
 
 const SQLITE = 'sqlite';
-/** A key of every etcd store: which one it is. */
-const IDENTITY = 'identity';
+/** Reading it shows that an etcd answers, before it is noted. */
+const ANY_KEY = 'identity';
 
 /** Throws USAGE for text that names no control store. */
 export function checkControlUrl(url: string): string {
@@ -51,8 +49,6 @@ export async function openControl(options: OpenControlOptions): Promise<OpenedCo
 
 interface Note {
   readonly url: string;
-  /** The value of the store's own key `identity`. */
-  readonly identity: string;
 }
 
 async function openEtcd(
@@ -63,35 +59,16 @@ async function openEtcd(
 ): Promise<OpenedControl> {
   // Its protocol code takes 80 ms to load, which commands of a cluster without etcd do not pay.
   const { EtcdControlStore } = await import('./etcd.ts');
+  const url = formatEtcdUrl(place);
   const store = new EtcdControlStore({ ...place, clock });
   try {
-    const url = formatEtcdUrl(place);
-    const identity = await identityOf(store, note, url);
-    if (note?.url !== url) writeNote(directory, { url, identity });
+    await store.get(ANY_KEY);
+    if (note?.url !== url) writeNote(directory, { url });
     return { store, name: url.split('?')[0]! };
   } catch (error) {
     await store.close();
     throw error;
   }
-}
-
-/** Whoever comes first to a new store names it. */
-async function identityOf(store: ControlStore, note: Note | undefined, url: string): Promise<string> {
-  const found = (await store.get(IDENTITY))?.value;
-  const identity = found && new TextDecoder().decode(found);
-  if (note === undefined) {
-    if (identity !== undefined) return identity;
-    const name = Buffer.from(systemRandom.fill(new Uint8Array(16))).toString('hex');
-    const value = Buffer.from(name);
-    await store.transact([{ key: IDENTITY, modRevision: 0 }], [{ kind: 'put', key: IDENTITY, value }]);
-    return identityOf(store, note, url);
-  }
-  if (identity === note.identity) return identity;
-  throw new KwamError(
-    'INTEGRITY',
-    `expected the control store ${note.identity}, which knows the packs here, at ${url.split('?')[0]}, got ` +
-      `${identity ?? 'an empty one'}; point --control at the right etcd, or restore it from its snapshot`,
-  );
 }
 
 function refuseMove(directory: string, note: Note | undefined, asked: EtcdPlace | undefined): void {
@@ -119,7 +96,7 @@ function readNote(directory: string): Note | undefined {
   const text = fs.readFileSync(file, 'utf8');
   try {
     const note = JSON.parse(text) as Partial<Note>;
-    if (typeof note.url === 'string' && typeof note.identity === 'string') return note as Note;
+    if (typeof note.url === 'string') return { url: note.url };
   } catch (cause) {
     throw unreadable(file, cause);
   }
@@ -129,7 +106,7 @@ function readNote(directory: string): Note | undefined {
 function unreadable(file: string, cause?: unknown): KwamError {
   return new KwamError(
     'INTEGRITY',
-    `expected ${file} to name the etcd of this cluster, got something else; write {"url": "etcd://…", "identity": "…"} as on another node`,
+    `expected ${file} to name the etcd of this cluster, got something else; write {"url": "etcd://…"} as on another node`,
     { cause },
   );
 }

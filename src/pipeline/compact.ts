@@ -4,13 +4,14 @@
  * mostly dead has its live chunks copied, verified, into a new pack that is replicated first.
  * Holds: at every moment each live chunk is in a catalogued pack. The change of the catalog is one transaction, refused when an
  * object was published or another compaction ran meanwhile; a put that counted on a retired pack finds that out when it
- * publishes, and reads those files again.
+ * publishes, and reads those files again. A catalog in doubt is left as it is (INTEGRITY, replication/lineage.ts).
  */
 import { ABSENT, type DedupIndex } from '../dedup/dedup-index.ts';
 import { DIGEST_BYTES, type DigestHex, fromHex } from '../digest.ts';
 import { KwamError } from '../errors.ts';
 import type { ObjectRecord, PackRecordEntry } from '../replication/catalog.ts';
 import type { Distributor } from '../replication/distribute.ts';
+import type { Lineage } from '../replication/lineage.ts';
 import { type OpenedPack, PackAccess } from '../replication/pack-access.ts';
 import { copyInto, sealPack } from '../replication/pack-tasks.ts';
 import { PACK_RETIRE, PACKS_PER_CALL_MAX } from '../replication/protocol.ts';
@@ -20,6 +21,7 @@ import type { KnownChunks } from './known-chunks.ts';
 import { type RestoreServices, readManifest, reportBad } from './restore.ts';
 
 export interface CompactServices extends RestoreServices {
+  readonly lineage: Pick<Lineage, 'require'>;
   readonly distributor: Distributor;
   readonly known: KnownChunks;
   readonly packBytesTarget: number;
@@ -45,6 +47,7 @@ interface Candidate {
 }
 
 export async function compact(services: CompactServices): Promise<CompactResult> {
+  await services.lineage.require();
   for (let tries = 1; tries <= TRIES_MAX; tries++) {
     const result = await tryCompact(services);
     if (result !== undefined) return result;

@@ -6,18 +6,21 @@
  * epoch and its publication, so: (1) from here on nobody in this process takes an epoch or says what is held here (`settled`);
  * (2) the epoch is raised, which refuses every put that asked before; (3) the catalog is read anew; (4) what it still does not
  * list is removed. A put that asks after this finds the packs gone.
- * Does not trust a peer's word: a pack that is listed stays, whoever asks.
+ * Does not trust a peer's word: a pack that is listed stays, whoever asks. Removes nothing on the word of a catalog that is not the one
+ * that knew the packs here (INTEGRITY, replication/lineage.ts).
  */
 import type { Clock } from '../clock.ts';
 import { type DigestHex, toHex } from '../digest.ts';
 import { KwamError } from '../errors.ts';
 import type { Catalog, PackRecordEntry } from '../replication/catalog.ts';
+import type { Lineage } from '../replication/lineage.ts';
 import type { PackInfo } from '../store/index-tables.ts';
 import type { Store } from '../store/store.ts';
 
 export interface OrphansOptions {
   readonly store: Store;
   readonly catalog: Catalog;
+  readonly lineage: Pick<Lineage, 'require'>;
   readonly clock: Clock;
   /**
    * Younger packs are left alone. Longer than any put: one that lasts longer is still safe, but has to send again what was removed.
@@ -95,7 +98,8 @@ export class Orphans {
   }
 
   async #retire(packs: readonly PackInfo[]): Promise<OrphansResult> {
-    const { store, catalog } = this.#options;
+    const { store, catalog, lineage } = this.#options;
+    if (packs.length > 0) await lineage.require();
     if (packs.some((info) => info.state === 'present')) await catalog.raisePackEpoch();
     let packsRetired = 0;
     let bytesFreed = 0;

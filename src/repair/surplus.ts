@@ -10,7 +10,7 @@
  * Who is counted on in 1 is not on the list and, should it get on it afterwards, counts on others that are not: the last
  * entry always leaves `wanted` verified copies with nodes that do not remove theirs. A node that dies after 2 is not counted on while it is
  * listed; it never removes on the word of an earlier life, but takes itself off and begins anew.
- * Does not decide when: see background.ts and the command repair.
+ * Gives up nothing on the word of a catalog in doubt (replication/lineage.ts). Does not decide when: see background.ts and the command repair.
  */
 import type { Clock } from '../clock.ts';
 import type { Member } from '../cluster/membership.ts';
@@ -21,6 +21,7 @@ import { candidates, place } from '../placement/placement.ts';
 import type { Domain } from '../plan.ts';
 import type { Catalog, PackRecordEntry } from '../replication/catalog.ts';
 import { findHolders, type Holders } from '../replication/holders.ts';
+import type { Lineage } from '../replication/lineage.ts';
 import { PACK_VERIFY } from '../replication/protocol.ts';
 import { storedIdsOf } from '../replication/redundancy.ts';
 import type { Store } from '../store/store.ts';
@@ -30,6 +31,7 @@ export interface SurplusServices {
   readonly store: Store;
   readonly peers: Pick<Peers, 'self' | 'members' | 'ask'>;
   readonly catalog: Pick<Catalog, 'packs' | 'releases' | 'release' | 'endRelease' | 'releasedBy'>;
+  readonly lineage: Pick<Lineage, 'isKnown'>;
   readonly orphans: Pick<Orphans, 'exclusively'>;
   readonly antiAffinity: readonly Domain[];
   /** Other nodes may be fetching it from here. */
@@ -52,7 +54,8 @@ interface Stored {
 }
 
 export async function trimSurplus(services: SurplusServices, signal?: AbortSignal): Promise<SurplusResult> {
-  const { peers, catalog } = services;
+  const { peers, catalog, lineage } = services;
+  if (!(await lineage.isKnown())) return { trimmed: 0, bytesFreed: 0 };
   for (const id of await catalog.releasedBy(peers.self)) await catalog.endRelease(id, peers.self);
   const held = await heldHere(services);
   const members = await peers.members();

@@ -1,7 +1,7 @@
 /**
  * Small values that a node wants to find again after a restart: the scrub cursor, for example.
  * In: a key and text. Out: the text, or undefined when it is absent or damaged. One file a note, replaced by rename.
- * Holds: survives kill -9; after a power loss a note is its last or an earlier value, or absent, never a torn one.
+ * Holds: survives kill -9; after a power loss a note is its last or an earlier value, or absent, never a torn one; a durable one is its last.
  * A file of its own and not a row in LMDB, because the index of a killed process is thrown away (index-seal.ts).
  */
 import { createHash } from 'node:crypto';
@@ -22,17 +22,25 @@ function checkOf(key: string, value: Uint8Array): Buffer {
   return createHash('sha256').update(`${key}\0`).update(value).digest();
 }
 
-export function putNote(fileSystem: FileSystem, directory: string, key: string, text: string): void {
+export function putNote(
+  fileSystem: FileSystem,
+  directory: string,
+  key: string,
+  text: string,
+  { durable }: { readonly durable: boolean },
+): void {
   const path = notePath(directory, key);
   const value = Buffer.from(text);
   fileSystem.remove(`${path}.new`);
   const file = fileSystem.open(`${path}.new`, 'create');
   try {
     fileSystem.write(file, [checkOf(key, value), value], 0);
+    if (durable) fileSystem.sync(file);
   } finally {
     fileSystem.close(file);
   }
   fileSystem.rename(`${path}.new`, path);
+  if (durable) fileSystem.syncDirectory(directory);
 }
 
 /** `onDamaged` is called when the note is there and does not match its checksum. */

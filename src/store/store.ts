@@ -267,7 +267,12 @@ export class Store {
   }
 
   putNote(key: string, text: string): void {
-    putNote(this.fileSystem, this.layout.notes, key, text);
+    putNote(this.fileSystem, this.layout.notes, key, text, { durable: false });
+  }
+
+  /** Survives a power failure too, once it returns. */
+  putDurableNote(key: string, text: string): void {
+    putNote(this.fileSystem, this.layout.notes, key, text, { durable: true });
   }
 
   // — changes, one after another —

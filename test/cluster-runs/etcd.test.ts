@@ -98,3 +98,17 @@ test('when etcd is back, everything goes on by itself', async () => {
   await cluster.untilMembers((members) => members.every(({ state }) => state === 'up'));
   expect(await objects.allWrong('n0002')).toEqual([]);
 });
+
+test('an etcd that lost its name, as an emptied one, removes no pack', async () => {
+  const before = cluster.holders();
+  const key = Buffer.from('/kwam/run/identity').toString('base64');
+  await etcd.gateway('etcd1', 'kv/deleterange', { key });
+  for (const name of cluster.running) {
+    const refusal = { code: 'INTEGRITY', message: expect.stringContaining('got one without a name') };
+    await expect(cluster.ask(name, 'pack.retire', { packs: cluster.packsOf(name) })).rejects.toMatchObject(
+      refusal,
+    );
+    await expect(cluster.ask(name, 'node.compact')).rejects.toMatchObject(refusal);
+  }
+  expect(cluster.holders()).toEqual(before);
+});

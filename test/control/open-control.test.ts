@@ -59,19 +59,6 @@ it.each([
   expect(await nameOf()).toBe(name);
 });
 
-it('refuses an etcd that lost what it knew, and one that is another', async () => {
-  const url = `${etcd.url}/lost`;
-  await nameOf(url);
-  const key = Buffer.from('/kwam/lost/identity').toString('base64');
-  await etcd.gateway('etcd1', 'kv/deleterange', { key });
-  await expect(nameOf()).rejects.toMatchObject({
-    code: 'INTEGRITY',
-    message: expect.stringContaining('got an empty one'),
-  });
-  await nameOf(url, join(directory, 'another machine'));
-  await expect(nameOf(url)).rejects.toMatchObject({ code: 'INTEGRITY' });
-});
-
 it('refuses a note that is no note', async () => {
   fs.mkdirSync(directory);
   for (const text of ['', '{}', '[1', '{"url": 1}']) {

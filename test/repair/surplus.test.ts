@@ -66,6 +66,7 @@ async function servicesOf(node: TestNode, risk = 0): Promise<SurplusServices> {
   };
   const pause = (): Promise<void> => delay(random.below(4));
   const { store } = node;
+  const lineage = { require: async () => undefined, isKnown: async () => true };
   return {
     store,
     peers: {
@@ -92,7 +93,8 @@ async function servicesOf(node: TestNode, risk = 0): Promise<SurplusServices> {
         return catalog.endRelease(...request);
       },
     },
-    orphans: new Orphans({ store, catalog, clock: systemClock, graceMs: 0, isMoving: () => false }),
+    lineage,
+    orphans: new Orphans({ store, catalog, lineage, clock: systemClock, graceMs: 0, isMoving: () => false }),
     antiAffinity: [],
     isMoving: () => false,
     clock: systemClock,
