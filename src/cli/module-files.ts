@@ -8,12 +8,14 @@ import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
+import { systemClock } from '../clock.ts';
 import { KwamError } from '../errors.ts';
 import { isModuleDigest, isModuleName, isStandard } from '../language/modules.ts';
 import type { ModuleCopy, ModuleLibrary, VerifiedModule } from '../language/modules-graph.ts';
 import { programCharactersMax } from '../limits.ts';
 import { digestOf } from './domain-digest.ts';
-import { judgeSignature, type ModuleKey } from './module-trust.ts';
+import { judgeSignature } from './module-trust.ts';
+import type { ModuleKey } from './module-trust-store.ts';
 import { packageRoot } from './package-root.ts';
 
 /** A character takes at most three bytes in UTF-8; the parser says the rest about texts that are too long. */
@@ -116,7 +118,7 @@ export class FileLibrary implements ModuleLibrary {
   }
 
   judge(module: string, digest: string, envelope: Uint8Array | undefined) {
-    return judgeSignature(this.#options.keys, module, digest, envelope);
+    return judgeSignature(this.#options.keys, module, digest, envelope, systemClock.now());
   }
 
   #cachePath(digest: string): string {

@@ -13,7 +13,7 @@ import type { ModuleProblem, Outcome } from '../language/modules-problem.ts';
 import { resolverFor } from '../language/modules-resolver.ts';
 import { standardTables } from '../language/modules-tables.ts';
 import { cacheDirectory, FileLibrary, standardDirectory, standardTrust, userTrust } from './module-files.ts';
-import { type ModuleKey, readTrust } from './module-trust.ts';
+import { type ModuleKey, readTrust } from './module-trust-store.ts';
 import { textOf } from './read-text.ts';
 
 export interface ModulePlaces {
@@ -26,8 +26,8 @@ export interface ModulePlaces {
 }
 
 /** The code of the catalogue leads, so that `explain` finds the page. */
-function problemError({ code, fault, message, module }: ModuleProblem): KwamError {
-  return new KwamError('REFUSED', `${code}: ${message}`, { context: { code, fault, module } });
+export function problemError({ code, fault, message, module }: ModuleProblem): KwamError {
+  return new KwamError('REFUSED', `${code}: ${message}`, { context: { rule: code, code, fault, module } });
 }
 
 export function taken<T>(outcome: Outcome<T>): T {

@@ -1,85 +1,21 @@
 /**
  * Who vouches for a module: DSSE signatures over its name and digest, by keys that a trust store names.
  * In, to judge: a module's name and digest, and the envelope beside it. Out: nothing, or the reason why it does not count.
- * The trust store holds public keys only, each with the modules that it may sign (a name, or a prefix that ends in `/`). The package
- * brings one for `std/`; a user's own, for an organisation's modules, is a file of the same form.
+ * The keys come from trust stores (module-trust-store.ts). Where these differ, the stricter one counts: a key that one of them revokes is
+ * revoked, and the highest threshold holds.
  */
+import { sameBytes } from '../digest.ts';
 import { KwamError } from '../errors.ts';
-import { isModuleName } from '../language/modules.ts';
 import { type ModuleProblem, refused } from '../language/modules-problem.ts';
 import { canonicalBytes } from '../manifest/canonical-json.ts';
-import { parseEnvelope, type TrustedKey, verifyEnvelope } from '../manifest/dsse.ts';
-import { signEnvelope } from '../manifest/envelope-writer.ts';
-import { importPublicKey } from '../manifest/public-key.ts';
-import { textOf } from './read-text.ts';
-import { signingKey } from './signing-key.ts';
+import { fingerprint, parseEnvelope, type TrustedKey, verifyEnvelope } from '../manifest/dsse.ts';
+import { addSignature, signEnvelope } from '../manifest/envelope-writer.ts';
+import { KEY_FAULTS, keyFault } from '../manifest/key-term.ts';
+import { jsonOf, type ModuleKey, maySign } from './module-trust-store.ts';
+import type { SigningKey } from './signing-key.ts';
 
 export const MODULE_PAYLOAD_TYPE = 'application/vnd.kwam.module.v1+json';
 const STATEMENT_SCHEMA = 'kwam.module/v1';
-const TRUST_SCHEMA = 'kwam.module-trust/v1';
-
-export interface ModuleKey {
-  readonly name: string;
-  readonly modules: readonly string[];
-  readonly key: CryptoKey;
-}
-
-function isRow(value: unknown): value is { name: string; modules: string[]; publicKey: string } {
-  if (typeof value !== 'object' || value === null) return false;
-  const { name, modules, publicKey } = value as Record<string, unknown>;
-  const isList =
-    Array.isArray(modules) &&
-    modules.length > 0 &&
-    modules.every((each) => typeof each === 'string' && isScope(each));
-  return typeof name === 'string' && typeof publicKey === 'string' && isList;
-}
-
-function isScope(text: string): boolean {
-  return text.endsWith('/') ? isModuleName(`${text}x`) : isModuleName(text);
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
-}
-
-export async function readTrust(path: string): Promise<readonly ModuleKey[]> {
-  const value = jsonOf(textOf(path, 'a trust store')) as
-    | { schema?: unknown; keys?: unknown }
-    | undefined
-    | null;
-  if (value?.schema !== TRUST_SCHEMA || !Array.isArray(value.keys) || !value.keys.every(isRow)) {
-    throw new KwamError(
-      'ENVIRONMENT',
-      `expected a trust store (${TRUST_SCHEMA}: keys with name, modules, publicKey) in ${path}, got something else; see std/README.md`,
-      { context: { path } },
-    );
-  }
-  return Promise.all(value.keys.map((row) => trustedKey(path, row)));
-}
-
-async function trustedKey(
-  path: string,
-  { name, modules, publicKey }: { name: string; modules: string[]; publicKey: string },
-): Promise<ModuleKey> {
-  try {
-    return { name, modules, key: await importPublicKey(publicKey) };
-  } catch (cause) {
-    if (!(cause instanceof KwamError)) throw cause;
-    throw new KwamError('ENVIRONMENT', `${path}, key "${name}": ${cause.message}`, {
-      cause,
-      context: { path },
-    });
-  }
-}
-
-function maySign(key: ModuleKey, module: string): boolean {
-  return key.modules.some((scope) => (scope.endsWith('/') ? module.startsWith(scope) : module === scope));
-}
 
 interface Statement {
   readonly module: string;
@@ -104,6 +40,7 @@ export async function judgeSignature(
   module: string,
   digest: string,
   envelope: Uint8Array | undefined,
+  nowMs: number,
 ): Promise<ModuleProblem | undefined> {
   if (envelope === undefined) {
     return refused(
@@ -114,7 +51,7 @@ export async function judgeSignature(
   }
   const unreadable = formProblem(module, envelope);
   if (unreadable !== undefined) return unreadable;
-  const payload = await signedPayload(keys, module, envelope);
+  const payload = await signedPayload(keys, module, envelope, nowMs);
   if (!(payload instanceof Uint8Array)) return payload;
   return contentProblem(module, digest, statementOf(payload));
 }
@@ -145,6 +82,7 @@ async function signedPayload(
   keys: readonly ModuleKey[],
   module: string,
   envelope: Uint8Array,
+  nowMs: number,
 ): Promise<Uint8Array | ModuleProblem> {
   const trust = keys.map((each): TrustedKey => ({ key: each.key, identity: each.name }));
   try {
@@ -152,8 +90,9 @@ async function signedPayload(
       payloadTypes: [MODULE_PAYLOAD_TYPE],
       trust,
     });
-    const signers = keys.filter((each) => acceptedKeys.some((accepted) => accepted.key === each.key));
-    if (signers.some((each) => maySign(each, module))) return payload;
+    const signers = await rowsOf(keys, acceptedKeys);
+    if (signers.some((each) => maySign(each, module)))
+      return signersProblem(keys, signers, module, nowMs) ?? payload;
     const names = signers.map((each) => `${each.name} (for ${each.modules.join(', ')})`).join(', ');
     return refused(
       'untrustedKey',
@@ -176,6 +115,51 @@ async function signedPayload(
       `expected a signature of "${module}" by ${namesOf(keys, module)}, got none that holds: another key made it, or the envelope was changed; trust the signer's key or fetch the module from where it comes`,
     ).problem;
   }
+}
+
+interface SignedRow extends ModuleKey {
+  readonly fingerprint: string;
+}
+
+/** All rows of the keys that signed: a key may stand in several stores. */
+async function rowsOf(
+  keys: readonly ModuleKey[],
+  accepted: readonly TrustedKey[],
+): Promise<readonly SignedRow[]> {
+  const signed = new Set(await Promise.all(accepted.map(({ key }) => fingerprint(key))));
+  const rows = keys.map(async (each) => ({ ...each, fingerprint: await fingerprint(each.key) }));
+  return (await Promise.all(rows)).filter((each) => signed.has(each.fingerprint));
+}
+
+/** A signature has no time of its own: the key must be good now, in every store that has it. */
+function signersProblem(
+  keys: readonly ModuleKey[],
+  signers: readonly SignedRow[],
+  module: string,
+  nowMs: number,
+): ModuleProblem | undefined {
+  const faulty = signers.filter((each) => keyFault(each, nowMs) !== undefined);
+  const bad = new Set(faulty.map((each) => each.fingerprint));
+  const good = signers.filter((each) => maySign(each, module) && !bad.has(each.fingerprint));
+  const count = new Set(good.map((each) => each.fingerprint)).size;
+  const wanted = Math.max(
+    ...keys.filter((each) => maySign(each, module)).map(({ threshold }) => threshold ?? 1),
+  );
+  if (count >= wanted) return undefined;
+  const [first] = faulty;
+  if (first !== undefined) {
+    return refused(
+      'keyNotValid',
+      module,
+      `expected a signature of "${module}" by a key that is valid now, got one by ${first.name}, ${KEY_FAULTS[keyFault(first, nowMs)!]}; have it signed with a current key`,
+    ).problem;
+  }
+  const names = good.map(({ name }) => name).join(', ');
+  return refused(
+    'tooFewSigners',
+    module,
+    `expected signatures of "${module}" by ${wanted} distinct keys, got ${count} (${names}); have it signed by others too, as the trust store asks`,
+  ).problem;
 }
 
 function namesOf(keys: readonly ModuleKey[], module: string): string {
@@ -216,13 +200,20 @@ export interface SignedModule {
   readonly publicKeyPem: string;
 }
 
+/** @param others  an envelope over the same statement, whose signatures are kept. */
 export async function signModule(
-  module: string,
-  digest: string,
-  keyPath: string,
-  keyName: string,
+  statement: Statement,
+  { signer, publicKeyPem }: SigningKey,
+  others?: Uint8Array,
 ): Promise<SignedModule> {
-  const { signer, publicKeyPem } = signingKey(keyPath, keyName);
-  const envelope = await signEnvelope(MODULE_PAYLOAD_TYPE, statementBytes({ module, digest }), [signer]);
-  return { envelope, publicKeyPem };
+  const payload = statementBytes(statement);
+  if (others === undefined)
+    return { publicKeyPem, envelope: await signEnvelope(MODULE_PAYLOAD_TYPE, payload, [signer]) };
+  const envelope = parseEnvelope(others);
+  if (envelope.payloadType === MODULE_PAYLOAD_TYPE && sameBytes(envelope.payload, payload))
+    return { publicKeyPem, envelope: await addSignature(envelope, signer) };
+  throw new KwamError(
+    'REFUSED',
+    `expected signatures of "${statement.module}" ${statement.digest} beside it, got those of another content; sign it anew without --add`,
+  );
 }

@@ -22,6 +22,7 @@ import { copyAt, type FileLibrary, replaceFile, standardDirectory } from './modu
 import { lockBeside, type ModulePlaces, openLibrary, taken } from './module-loading.ts';
 import { signModule } from './module-trust.ts';
 import type { Shell } from './shell.ts';
+import { signingKey } from './signing-key.ts';
 import { printJson, printLine, printTable } from './terminal.ts';
 
 interface PlaceOptions {
@@ -87,6 +88,7 @@ Examples:
 interface SignOptions extends PlaceOptions {
   readonly key: string;
   readonly keyName?: string;
+  readonly add?: boolean;
 }
 
 function defineSign(command: Command, shell: Shell): void {
@@ -100,6 +102,7 @@ function defineSign(command: Command, shell: Shell): void {
       '--key-name <name>',
       'a name for people; nothing is decided by it (default: the scope of the module)',
     )
+    .option('--add', 'keep the signatures that are there, for trust stores with a threshold')
     .addHelpText(
       'after',
       `
@@ -109,11 +112,14 @@ openssl genpkey -algorithm ed25519 -out ~/keys/acme.pem
 
 Examples:
   kwam-dp module sign acme/domains.kwam --key ~/keys/acme.pem
-  kwam-dp module sign acme/domains.kwam --key ~/keys/acme.pem --key-name acme-2026`,
+  kwam-dp module sign acme/domains.kwam --key ~/keys/acme.pem --key-name acme-2026
+  kwam-dp module sign acme/domains.kwam --key ~/keys/second.pem --add`,
     )
     .action(async (file: string, options: SignOptions) => {
       const { name, digest } = await unsignedModule(file, await openLibrary(placesOf(shell, options)));
-      const signed = await signModule(name, digest, options.key, options.keyName ?? name.split('/')[0]!);
+      const key = signingKey(options.key, options.keyName ?? name.split('/')[0]!);
+      const others = options.add ? copyAt(file, 'file')?.envelope : undefined;
+      const signed = await signModule({ module: name, digest }, key, others);
       replaceFile(`${file}.sig`, signed.envelope);
       const made = { module: name, digest, signature: `${file}.sig`, publicKey: signed.publicKeyPem };
       if (options.json) return printJson(shell.output, 'kwam.module-sign/v1', made);

@@ -93,4 +93,14 @@ export const MODULE_PAGES: CodePages = {
     'Beside a module lies one DSSE envelope with a statement of kwam.module/v1 and nothing else.',
     domains('example/unreadable'),
   ),
+  KW3117: page(
+    'A signature by a key that has expired, begins later or was revoked',
+    'A signature has no time of its own, so its key must be good now. Have the module signed with a current key; digests, and the programs that pin them, stay as they are.',
+    domains('example/revoked'),
+  ),
+  KW3118: page(
+    'Fewer signatures than the trust store asks for',
+    'A trust store with `threshold` wants so many distinct keys for each of its modules. Have the others sign the same module too.',
+    domains('example/alone'),
+  ),
 };

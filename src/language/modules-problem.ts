@@ -21,6 +21,8 @@ export const MODULE_CODES = {
   notAModule: 'KW3114',
   importsBeyondStd: 'KW3115',
   signatureUnreadable: 'KW3116',
+  keyNotValid: 'KW3117',
+  tooFewSigners: 'KW3118',
 } as const satisfies Readonly<Record<string, DiagnosticCode>>;
 
 export type ModuleFault = keyof typeof MODULE_CODES;

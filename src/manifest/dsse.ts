@@ -5,12 +5,13 @@
  * SHA-256, and Ed25519 (RFC 8032), both through WebCrypto, so that browsers and Node run the same code.
  * Ours: an optional `certs` field beside each signature, the signer's certificate chain in PEM; unauthenticated until the
  * caller's trust function has judged it. `keyid` is written for people and never read for a decision.
- * Does not know certificates or manifests.
+ * Does not know certificates or manifests, and does not look at the term of a key (key-term.ts): its caller knows the times.
  */
 import { KwamError } from '../errors.ts';
 import { signatureCountMax, signedPayloadBytesMax } from '../limits.ts';
 import { base64Bytes, fromBase64, readBase64, toBase64 } from './base64.ts';
 import { JsonCursor } from './json-cursor.ts';
+import type { KeyTerm } from './key-term.ts';
 
 export interface Signer {
   readonly keyid: string;
@@ -35,14 +36,11 @@ export interface Envelope {
   readonly signatures: readonly EnvelopeSignature[];
 }
 
-export interface TrustedKey {
+export interface TrustedKey extends KeyTerm {
   /** A public key: ECDSA P-256 or Ed25519, usage `verify`, extractable. */
   readonly key: CryptoKey;
   /** Whose key it is, for example a SPIFFE ID; the caller of verifyEnvelope says what follows from it. */
   readonly identity?: string;
-  /** The time in which the key speaks for that identity. */
-  readonly notBefore?: Date;
-  readonly notAfter?: Date;
 }
 
 /** Names the keys that may have made this signature; none when its certificates are missing or not trusted. */

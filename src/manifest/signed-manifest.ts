@@ -1,7 +1,7 @@
 /**
  * Manifests under signature: what a producer publishes and what everyone else starts from.
  * In, to sign: a Manifest and signers. Out: the envelope in parts and the manifest's digest. In, to verify: envelope bytes and whom
- * to trust. Out: the Manifest, only when enough trusted keys signed it and one of them speaks for its producer.
+ * to trust. Out: the Manifest, only when enough trusted keys signed it in their time and one of them speaks for its producer.
  * Source: ARCHITECTURE.md "Manifest"; dsse.ts for the envelope.
  * The manifest's digest is SHA-256 of the payload, not of the envelope: it stays when a signature is added.
  */
@@ -16,6 +16,7 @@ import {
   verifyEnvelope,
 } from './dsse.ts';
 import { envelopeParts, signPayload } from './envelope-writer.ts';
+import { KEY_FAULTS, keyFault } from './key-term.ts';
 import { type Manifest, manifestPayloadType } from './manifest.ts';
 import { parseManifest } from './manifest-reader.ts';
 import { encodeManifest } from './manifest-writer.ts';
@@ -59,11 +60,26 @@ async function opened(envelope: Uint8Array, trust: ManifestTrust): Promise<Verif
   }
 }
 
-function speaksFor(key: TrustedKey, manifest: Manifest): boolean {
-  const created = Date.parse(manifest.createdAt);
-  const early = key.notBefore !== undefined && created < key.notBefore.getTime();
-  const late = key.notAfter !== undefined && created > key.notAfter.getTime();
-  return (key.identity ?? manifest.producer) === manifest.producer && !early && !late;
+/** Keys count as of the time at which the manifest was made, and a revoked one never. */
+function checkTerms(
+  manifest: Manifest,
+  keys: readonly TrustedKey[],
+  threshold: number,
+): readonly TrustedKey[] {
+  const faults = keys.map((key) => keyFault(key, Date.parse(manifest.createdAt)));
+  const counting = keys.filter((_, at) => faults[at] === undefined);
+  if (counting.length >= threshold) return counting;
+  const fault = faults.find((each) => each !== undefined)!;
+  throw new KwamError(
+    'MANIFEST_SIGNATURE',
+    `manifest ${JSON.stringify(manifest.name)}: expected ${threshold} keys that were good at ${manifest.createdAt}, ` +
+      `got ${counting.length} and one ${KEY_FAULTS[fault]}; have it signed with a current key`,
+    { context: { rule: fault, threshold, accepted: counting.length } },
+  );
+}
+
+function speaksFor({ identity }: TrustedKey, { producer }: Manifest): boolean {
+  return (identity ?? producer) === producer;
 }
 
 /** A key without identity was given by the caller for this purpose; a key with one signs for that producer only. */
@@ -72,9 +88,9 @@ function checkProducer(manifest: Manifest, keys: readonly TrustedKey[]): void {
   const signers = keys.map((key) => key.identity).join(', ');
   throw new KwamError(
     'MANIFEST_SIGNATURE',
-    `manifest ${JSON.stringify(manifest.name)}: expected a signature that its producer ${manifest.producer} could make at ` +
-      `${manifest.createdAt}, got one by ${signers}; it was signed by someone else or outside the certificate's time`,
-    { context: { producer: manifest.producer, signers } },
+    `manifest ${JSON.stringify(manifest.name)}: expected a signature that its producer ${manifest.producer} could make, ` +
+      `got one by ${signers}; it was signed by someone else`,
+    { context: { rule: 'producer', producer: manifest.producer, signers } },
   );
 }
 
@@ -96,6 +112,7 @@ export async function verifySignedManifest(
   const { payload, acceptedKeys } = await opened(envelope, trust);
   const digest = await checkDigest(payload, trust.digest);
   const manifest = parseManifest(payload);
-  checkProducer(manifest, acceptedKeys);
-  return { manifest, digest, acceptedKeys };
+  const counting = checkTerms(manifest, acceptedKeys, trust.threshold ?? 1);
+  checkProducer(manifest, counting);
+  return { manifest, digest, acceptedKeys: counting };
 }

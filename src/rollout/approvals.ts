@@ -9,6 +9,7 @@
 import type { Grant } from '../identity/grants.ts';
 import type { Capability } from '../language/capability.ts';
 import { type Envelope, signersOf } from '../manifest/dsse.ts';
+import { KEY_FAULTS, type KeyFault, keyFault } from '../manifest/key-term.ts';
 import type { ConsentKey } from './consent-policy.ts';
 import { refuseConsent } from './consent-refusal.ts';
 import type { ConsentToken } from './consent-token.ts';
@@ -18,8 +19,6 @@ export interface Approval {
   readonly key: string;
   readonly person: string;
 }
-
-export type KeyFault = 'key-expired' | 'key-not-yet-valid' | 'key-revoked';
 
 export interface Approvals {
   readonly counted: readonly Approval[];
@@ -44,7 +43,8 @@ export async function approvalsOf(
   const judged = distinct.map((key) => ({
     key: key.name,
     person: key.person,
-    fault: faultOf(key, token, nowMs),
+    // A signature has no time of its own: the key must be good both when the token was issued and now.
+    fault: keyFault(key, Date.parse(token.issuedAt), nowMs),
   }));
   return {
     counted: judged.filter(({ fault }) => fault === undefined).map(({ key, person }) => ({ key, person })),
@@ -52,15 +52,6 @@ export async function approvalsOf(
     strangers: signers.length - known.length,
     repeated: known.length - distinct.length,
   };
-}
-
-/** A signature has no time of its own: the key must be good both when the token was issued and now. */
-function faultOf(key: ConsentKey, { issuedAt }: ConsentToken, nowMs: number): KeyFault | undefined {
-  const issuedMs = Date.parse(issuedAt);
-  if (key.revoked) return 'key-revoked';
-  if (Math.max(issuedMs, nowMs) > key.notAfterMs) return 'key-expired';
-  if (Math.min(issuedMs, nowMs) < key.notBeforeMs) return 'key-not-yet-valid';
-  return undefined;
 }
 
 /** The same person, however the name is spaced or capitalised. */
@@ -132,20 +123,14 @@ function checkFaulty(approvals: Approvals, isMeant: (approval: Approval) => bool
   refuseConsent({
     rule: faulty.fault,
     expected: `a signature by a key that is valid now and was when the token was issued`,
-    actual: `${faulty.key} of ${faulty.person}, ${FAULTS[faulty.fault]}`,
+    actual: `${faulty.key} of ${faulty.person}, ${KEY_FAULTS[faulty.fault]}`,
     remedy: 'sign with a current key, and take the old one out of the policy',
   });
 }
 
-const FAULTS: Readonly<Record<KeyFault, string>> = {
-  'key-expired': 'which has expired',
-  'key-not-yet-valid': 'which is not valid yet',
-  'key-revoked': 'which was revoked',
-};
-
 function describe({ counted, faulty, strangers, repeated }: Approvals): string {
   const named = counted.map(({ key, person }) => `${key} (${person})`);
-  const useless = faulty.map(({ key, person, fault }) => `${key} (${person}), ${FAULTS[fault]}`);
+  const useless = faulty.map(({ key, person, fault }) => `${key} (${person}), ${KEY_FAULTS[fault]}`);
   const others = strangers === 0 ? [] : [`${strangers} by unknown keys`];
   const again = repeated === 0 ? [] : [`${repeated} repeated`];
   return [...named, ...useless, ...others, ...again].join('; ') || 'no signature';

@@ -7,18 +7,14 @@ import { KwamError } from '../errors.ts';
 import { compileGrants, type Grant } from '../identity/grants.ts';
 import { trustedKeysMax } from '../limits.ts';
 import { fingerprint } from '../manifest/dsse.ts';
+import { type KeyTerm, keyTermOf } from '../manifest/key-term.ts';
 import { importPublicKey } from '../manifest/public-key.ts';
 import type { GrantPlan, KeyReference, PolicyPlan, TrustedKeyPlan } from '../plan.ts';
 
-export interface ConsentKey {
+export interface ConsentKey extends KeyTerm {
   readonly name: string;
   readonly key: CryptoKey;
   readonly person: string;
-  /** The time in which its signatures count; always, unless given. Rotation is an overlap of two keys of one person. */
-  readonly notBeforeMs: number;
-  readonly notAfterMs: number;
-  /** Its signatures do not count any more, whenever they were made: who has a stolen key writes any date. */
-  readonly revoked: boolean;
 }
 
 export interface ConsentPolicy {
@@ -41,15 +37,13 @@ export async function compileConsentPolicy(
 }
 
 async function consentKey(plan: TrustedKeyPlan, open: OpenKey): Promise<ConsentKey> {
-  const { name, person, notBefore, notAfter, revoked } = plan;
+  const { name, person } = plan;
   if (person === undefined) throw badPolicy(`the person who holds the key ${name}`, 'none');
   return {
     name,
     person,
     key: await importPublicKey(await open(plan.key)),
-    notBeforeMs: notBefore === undefined ? Number.NEGATIVE_INFINITY : Date.parse(notBefore),
-    notAfterMs: notAfter === undefined ? Number.POSITIVE_INFINITY : Date.parse(notAfter),
-    revoked: revoked ?? false,
+    ...keyTermOf(plan),
   };
 }
 

@@ -316,8 +316,61 @@ describe("an organisation's module", () => {
   });
 });
 
-it('a trust store of another form is refused', async () => {
-  fs.writeFileSync(at('trust.json'), '{"keys":[]}');
-  const { code, stderr } = await mainHere(['module', 'verify', '--trust', at('trust.json')]);
-  expect([code, stderr]).toEqual([3, expect.stringContaining('kwam.module-trust/v1')]);
+describe('a trust store', () => {
+  const PEM = generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' }) as string;
+  const row = { name: 'acme', modules: ['acme/'], publicKey: PEM };
+  const verifiedWith = (store: object) => {
+    fs.writeFileSync(at('trust.json'), JSON.stringify({ schema: 'kwam.module-trust/v1', ...store }));
+    return mainHere(['module', 'verify', '--trust', at('trust.json')]);
+  };
+
+  it.each([
+    ['of another version', { schema: 'kwam.module-trust/v2', keys: [row] }],
+    ['without keys', {}],
+    ['with a misspelt end of a key', { keys: [{ ...row, notafter: '2027-01-01T00:00:00Z' }] }],
+    ['with a revocation that is a text', { keys: [{ ...row, revoked: 'true' }] }],
+    ['with an end that is a number', { keys: [{ ...row, notAfter: 1 }] }],
+    ['with a threshold of none', { keys: [row], threshold: 0 }],
+    ['with a misspelt threshold', { keys: [row], treshold: 2 }],
+    ['with a key for no module', { keys: [{ ...row, modules: [] }] }],
+    ['with a pattern for modules', { keys: [{ ...row, modules: ['*'] }] }],
+    ['with a key that is none', { keys: [{ ...row, publicKey: 'ssh-ed25519 AAAA' }] }],
+  ])('%s is refused', async (_, store) => {
+    const { code, stderr } = await verifiedWith(store);
+    expect([code, stderr]).toEqual([3, expect.stringMatching(/expected .+trust\.json|trust\.json, key/)]);
+  });
+
+  it('with an end that is no time is refused, and does not stand for ever', async () => {
+    const { code, stderr } = await verifiedWith({ keys: [{ ...row, notAfter: 'next year' }] });
+    expect([code, stderr]).toEqual([3, expect.stringContaining('expected notAfter of a key as a time')]);
+  });
+
+  it('may revoke a key of the package', async () => {
+    const { keys } = JSON.parse(text(join(STD, 'trust.json')));
+    const mine = { ...keys[0], name: 'not for me', revoked: true };
+    const { code, stderr } = await verifiedWith({ keys: [mine] });
+    expect([code, stderr]).toEqual([5, expect.stringContaining('which was revoked')]);
+  });
+
+  it('with a threshold wants that many signatures, which sign --add puts together', async () => {
+    const module = at('acme.kwam');
+    fs.writeFileSync(
+      module,
+      'apiVersion "kwam.dev/v0.2"\nmodule "acme/d"\nexport domains d { az { } rack { within az } }\n',
+    );
+    const sign = (key: string, ...more: string[]) =>
+      documentOf(['module', 'sign', module, '--key', key, ...more]);
+    const made = [await sign(newKey('a.pem')), await sign(newKey('b.pem'), '--add')];
+    const keys = made.map(({ publicKey }, index) => ({ name: `k${index}`, modules: ['acme/'], publicKey }));
+    const store = { schema: 'kwam.module-trust/v1', keys, threshold: 2 };
+    fs.writeFileSync(at('trust.json'), JSON.stringify(store));
+    const verify = ['module', 'verify', module, '--trust', at('trust.json')];
+    expect((await mainHere(verify)).code).toBe(0);
+    await sign(at('b.pem'));
+    const { code, stderr } = await mainHere(verify);
+    expect([code, stderr]).toEqual([5, expect.stringContaining('2 distinct keys, got 1 (k1)')]);
+    edit(module, 'rack', 'row');
+    const stale = await mainHere(['module', 'sign', module, '--key', at('a.pem'), '--add']);
+    expect([stale.code, stale.stderr]).toEqual([5, expect.stringContaining('those of another content')]);
+  });
 });

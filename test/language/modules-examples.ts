@@ -19,7 +19,9 @@ export function isExampleModule(name: string): boolean {
 const key = await keyPair('example', ['example/', 'std/']);
 const stranger = await keyPair('stranger', ['other/']);
 const library = new MemoryLibrary();
-library.keys.push(key.trusted);
+const revoked = await keyPair('revoked', ['example/']);
+const pair = await keyPair('pair', ['example/alone']);
+library.keys.push(key.trusted, { ...revoked.trusted, revoked: true }, { ...pair.trusted, threshold: 2 });
 /** What the imports pin; any digest will do where the module has none. */
 const pins = new Map<string, string>();
 
@@ -41,6 +43,8 @@ for (const name of [
   'stranger',
   'locked',
   'unreadable',
+  'revoked',
+  'alone',
 ]) {
   await good(`example/${name}`);
 }
@@ -66,6 +70,10 @@ reEnvelope('example/swapped', library.files.get('example/good')!.envelope);
 reEnvelope(
   'example/stranger',
   await signed(stranger.privateKey, { module: 'example/stranger', digest: pins.get('example/stranger') }),
+);
+reEnvelope(
+  'example/revoked',
+  await signed(revoked.privateKey, { module: 'example/revoked', digest: pins.get('example/revoked') }),
 );
 reEnvelope('example/unreadable', Buffer.from('-----BEGIN PGP SIGNATURE-----'));
 

@@ -4,13 +4,16 @@
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { digestOf } from '../../src/cli/domain-digest.ts';
 import { bytesDigest } from '../../src/cli/module-files.ts';
-import { judgeSignature, MODULE_PAYLOAD_TYPE, type ModuleKey } from '../../src/cli/module-trust.ts';
+import { judgeSignature, MODULE_PAYLOAD_TYPE } from '../../src/cli/module-trust.ts';
+import type { ModuleKey } from '../../src/cli/module-trust-store.ts';
 import { meaningOf, readModule } from '../../src/language/modules.ts';
 import type { ModuleCopy, ModuleLibrary } from '../../src/language/modules-graph.ts';
 import { canonicalBytes } from '../../src/manifest/canonical-json.ts';
 import { signEnvelope } from '../../src/manifest/envelope-writer.ts';
 import { importPublicKey } from '../../src/manifest/public-key.ts';
 
+/** When the modules are judged. */
+export const NOW = Date.parse('2026-11-20T12:00:00Z');
 export const VERSION = 'apiVersion "kwam.dev/v0.2"';
 
 export interface KeyPair {
@@ -24,14 +27,16 @@ export async function keyPair(name: string, modules: readonly string[]): Promise
   return { privateKey, trusted: { name, modules, key: await importPublicKey(pem) } };
 }
 
-export function signed(key: KeyObject, statement: object): Promise<Uint8Array> {
-  const signer = {
+export function signed(keys: KeyObject | readonly KeyObject[], statement: object): Promise<Uint8Array> {
+  const signers = [keys].flat().map((key) => ({
     keyid: 'test',
     sign: async (parts: readonly Uint8Array[]) => sign(null, Buffer.concat(parts), key),
-  };
-  return signEnvelope(MODULE_PAYLOAD_TYPE, canonicalBytes({ schema: 'kwam.module/v1', ...statement }), [
-    signer,
-  ]);
+  }));
+  return signEnvelope(
+    MODULE_PAYLOAD_TYPE,
+    canonicalBytes({ schema: 'kwam.module/v1', ...statement }),
+    signers,
+  );
 }
 
 /** The digest of a module without imports. */
@@ -66,6 +71,6 @@ export class MemoryLibrary implements ModuleLibrary {
   }
 
   judge(module: string, digest: string, envelope: Uint8Array | undefined) {
-    return judgeSignature(this.keys, module, digest, envelope);
+    return judgeSignature(this.keys, module, digest, envelope, NOW);
   }
 }

@@ -2,7 +2,20 @@
 import { calls } from './calls.ts';
 import { identities } from './identities.ts';
 import { images } from './images.ts';
+import { manifests } from './manifests.ts';
+import { modules } from './modules.ts';
 import type { Area } from './refusal.ts';
+import { secretRefusals } from './secrets.ts';
 import { tokens } from './tokens.ts';
+import { workload } from './workload.ts';
 
-export const AREAS: readonly Area[] = [identities, calls, tokens, images];
+export const AREAS: readonly Area[] = [
+  identities,
+  workload,
+  calls,
+  tokens,
+  images,
+  modules,
+  manifests,
+  secretRefusals,
+];

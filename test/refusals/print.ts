@@ -23,6 +23,7 @@ async function printArea(area: Area): Promise<void> {
     const remark = outcome.code === row.code ? '' : `   EXPECTED ${row.code}`;
     console.log(`  ${outcome.code.padEnd(width)}  ${row.input}${remark}`);
   }
+  await area.close?.();
 }
 
 for (const area of areas) await printArea(area);

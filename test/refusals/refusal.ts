@@ -18,6 +18,8 @@ export interface Area {
   /** Accepts what all is well with: the rows differ from it in one thing each. */
   readonly accepted: () => unknown;
   readonly rows: readonly Refusal[];
+  /** Ends the servers that its rows have started. */
+  readonly close?: () => Promise<void>;
 }
 
 export interface Outcome {

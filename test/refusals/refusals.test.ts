@@ -1,9 +1,11 @@
 /** Every row of the refusal table, with the error that it must give; `npm run refusals` prints the same rows. */
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { AREAS } from './areas.ts';
 import { outcomeOf } from './refusal.ts';
 
-describe.each(AREAS)('$name', ({ accepted, rows }) => {
+describe.each(AREAS)('$name', ({ accepted, rows, close }) => {
+  afterAll(() => close?.());
+
   it('accepts what all is well with', async () => {
     await accepted();
   });
