@@ -6,7 +6,7 @@
 import * as fs from 'node:fs';
 import { dirname, isAbsolute, join, normalize, sep } from 'node:path';
 import { systemClock } from '../clock.ts';
-import { devNode } from '../cluster/dev-inventory.ts';
+import { devNodeBeside } from '../cluster/dev-inventory.ts';
 import * as processes from '../cluster/processes.ts';
 import { KwamError } from '../errors.ts';
 import { initAuthority, issueIdentity } from '../identity/identity-files.ts';
@@ -137,9 +137,9 @@ export class DevCluster {
         `expected a running cluster in ${this.directory}, got a stopped one; start it with: kwam-dp dev up --dir ${this.directory}`,
       );
     }
-    const node = devNode(plan.nodes.length, plan.trustDomain);
     const inventory = readInventory(inventoryPath(this.directory));
-    const pool = smallestPool(inventory);
+    const [pool, [sibling]] = smallestPool(inventory);
+    const node = devNodeBeside(sibling, plan.nodes.length, plan.trustDomain);
     writePlan(planPath(this.directory), withNode(plan, node, pool));
     try {
       await this.#start([node.name]);
@@ -240,8 +240,8 @@ function carryKeys({ policy }: Plan, from: string, to: string): void {
   }
 }
 
-function smallestPool({ pools }: Inventory): string {
-  return [...pools].toSorted(([, a], [, b]) => a.length - b.length)[0]![0];
+function smallestPool({ pools }: Inventory): [string, readonly InventoryNode[]] {
+  return [...pools].toSorted(([, a], [, b]) => a.length - b.length)[0]!;
 }
 
 function withNode(plan: Plan, { address, ...node }: InventoryNode, pool: string): Plan {

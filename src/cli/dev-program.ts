@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { devInventory } from '../cluster/dev-inventory.ts';
 import { devPolicy } from '../cluster/dev-policy.ts';
 import { KwamError } from '../errors.ts';
-import { attributeOf, blocksOf, valueIn } from '../language/access.ts';
+import { blocksOf, valueIn } from '../language/access.ts';
 import type { Inventory } from '../language/inventory.ts';
 import type { BlockIr, ProgramIr, ValueIr } from '../language/ir.ts';
 import { deployTargets, poolsOf } from '../language/pools.ts';
@@ -56,16 +56,20 @@ export async function devPlan(shell: Shell, file: string, shape: DevShape): Prom
   return { file, inventory, plan: { ...plan, policy, memoryBytes } };
 }
 
-/** Nodes for the pools that the program takes from an inventory. */
+/** Nodes for the pools that the program deploys to, or for one. */
 function made(program: ProgramIr, nodes: number): Inventory {
-  const selecting = blocksOf(program, 'pool').filter(({ body }) => attributeOf(body, 'select') !== undefined);
-  const named = deployTargets(program).map(({ name }) => name);
-  const pools = [...new Set(named)].filter((name) => selecting.every((block) => block.name !== name));
+  const names = [...new Set(deployTargets(program).map(({ name }) => name))];
+  const pools = names.map((name) => ({ name, select: selectOf(program, name) }));
   return devInventory({
     nodes,
     trustDomain: trustDomainOf(program),
-    pools: pools.length === 0 ? [POOL] : pools,
+    pools: pools.length === 0 ? [{ name: POOL }] : pools,
   });
+}
+
+function selectOf(program: ProgramIr, pool: string): string | undefined {
+  const block = blocksOf(program, 'pool').find(({ name }) => name === pool);
+  return block && valueIn(block.body, 'select', 'uri')?.uri;
 }
 
 /** That of the program's servers, so that its grants may match its nodes. */

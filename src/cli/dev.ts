@@ -59,7 +59,9 @@ function defineUp(command: Command, shell: Shell): void {
 Returns when every node is ready. The program is checked against the nodes and refused
 as by \`check\`; only where fewer nodes or other copies were asked for than it promises,
 the cluster says so and runs, because a development cluster is no promise. What it runs
-from is in DIRECTORY/plan.json, its nodes are in DIRECTORY/inventory.json.
+from is in DIRECTORY/plan.json, its nodes are in DIRECTORY/inventory.json. A pool that
+selects by pattern gets nodes that match: each wildcard becomes the name of the node.
+The program's grants hold for them too, so \`discover_scope\` has to cover 127.0.0.0/8.
 
 A stopped cluster starts with the plan and the data it has, or with the plan of another
 program when one is given; without one, options that say otherwise are refused. Nodes

@@ -2,6 +2,7 @@
  * The nodes of a development cluster: the inventory that `dev up` makes up, since one machine has none.
  * In: how many nodes, and the pools that a program deploys to. Out: an Inventory of loopback nodes over three availability zones, each node with a
  * rack and a PDU of its own, so that three copies never share a domain and 4 + 2 shards put at most two in one zone.
+ * A pool that selects by pattern gets nodes that match it: each wildcard of the pattern becomes the name of the node.
  */
 import { KwamError } from '../errors.ts';
 import type { Inventory, InventoryNode } from '../language/inventory.ts';
@@ -13,7 +14,13 @@ export interface DevInventoryOptions {
   readonly nodes: number;
   readonly trustDomain: string;
   /** Nodes go to these in turn. */
-  readonly pools: readonly string[];
+  readonly pools: readonly DevPool[];
+}
+
+export interface DevPool {
+  readonly name: string;
+  /** SPIFFE pattern that its nodes match. */
+  readonly select?: string | undefined;
 }
 
 export function devInventory({ nodes, trustDomain, pools }: DevInventoryOptions): Inventory {
@@ -21,12 +28,40 @@ export function devInventory({ nodes, trustDomain, pools }: DevInventoryOptions)
     throw new KwamError('USAGE', `expected --nodes from 1 to ${NODES_MAX}, got ${nodes}`);
   }
   const all = Array.from({ length: nodes }, (_, index) => devNode(index, trustDomain));
-  const ofPool = (at: number): InventoryNode[] => all.filter((_, index) => index % pools.length === at);
-  return { schema: 'kwam.inventory/v1', pools: new Map(pools.map((name, at) => [name, ofPool(at)])) };
+  const ofPool = ({ select }: DevPool, at: number): InventoryNode[] =>
+    all.filter((_, index) => index % pools.length === at).map((node) => selected(node, select));
+  return {
+    schema: 'kwam.inventory/v1',
+    pools: new Map(pools.map((pool, at) => [pool.name, ofPool(pool, at)])),
+  };
+}
+
+/** `*` alone is a segment, inside one a run; `**` is any number of segments, here one: the name fits in each place. */
+function selected(node: InventoryNode, select: string | undefined): InventoryNode {
+  return select === undefined ? node : { ...node, spiffe: select.replaceAll(/\*+/g, node.name) };
+}
+
+/** One more node for the pool of `sibling`, whose SPIFFE ID it takes with another name in it. */
+export function devNodeBeside(
+  sibling: InventoryNode | undefined,
+  index: number,
+  trustDomain: string,
+): InventoryNode {
+  const node = devNode(index, trustDomain);
+  if (sibling === undefined) return node;
+  const [scheme, empty, domain, ...path] = sibling.spiffe.split('/');
+  if (isDevPath(path)) return node;
+  const renamed = path.map((segment) => segment.replaceAll(sibling.name, node.name));
+  const spiffe = [scheme, empty, domain, ...renamed].join('/');
+  return spiffe === sibling.spiffe ? node : { ...node, spiffe };
+}
+
+function isDevPath([first, second]: readonly string[]): boolean {
+  return first === 'dev' && second === 'local';
 }
 
 /** Node `index` counts from 0; names count from 1. Port 0: the node takes a free one. */
-export function devNode(index: number, trustDomain: string): InventoryNode {
+function devNode(index: number, trustDomain: string): InventoryNode {
   const name = `n${String(index + 1).padStart(4, '0')}`;
   const az = `az${(index % ZONES) + 1}`;
   const unit = Math.floor(index / ZONES) + 1;

@@ -96,3 +96,29 @@ describe('a cluster that is smaller than its program', () => {
     ]);
   });
 });
+
+describe('a pool that selects by pattern', () => {
+  const SELECTED = join(ROOT, 'selected');
+  const inSelected = (...args: string[]) => mainHere(['dev', ...args, '--dir', SELECTED]);
+  const ids = () =>
+    JSON.parse(fs.readFileSync(join(SELECTED, 'plan.json'), 'utf8')).nodes.map(
+      ({ spiffe }: { spiffe: string }) => spiffe,
+    );
+  afterAll(() => inSelected('down'));
+
+  it('gets nodes that match it, and they work together', async () => {
+    const pool = 'pool h100_pool { select spiffe://kwam/acme/cl-7/**/pod*/*/node }';
+    const scope = 'discover_scope [10.40.0.0/16]\n    }\n    "spiffe://kwam/dev';
+    write(scope, scope.replace('10.40.0.0/16', '10.40.0.0/16, 127.0.0.0/8'));
+    fs.appendFileSync(PROGRAM, `\n${pool}\n`);
+    const up = await inSelected('up', PROGRAM, '--nodes', '2', '--memory', '256mib');
+    expect([up.code, up.stderr]).toEqual([0, expect.stringContaining('a development cluster is no promise')]);
+    expect(ids()).toEqual(
+      ['n0001', 'n0002'].map((name) => `spiffe://kwam/acme/cl-7/${name}/pod${name}/${name}/node`),
+    );
+    const put = await mainHere(['put', PROGRAM, '--dir', SELECTED, '--json']);
+    expect([put.code, put.stderr]).toEqual([0, '']);
+    const status = await mainHere(['status', '--dir', SELECTED, '--json']);
+    expect(JSON.parse(status.stdout)).toMatchObject({ objects: 1, underReplicated: 0 });
+  });
+});

@@ -34,7 +34,7 @@ use fd.h100
 replicate data { factor ${factor} anti_affinity [rack, pdu, spine, az] ${stripes} }`);
   const { program, diagnostics } = resolveText('small.kwam', text, { modules: faultdomains() });
   if (hasErrors(diagnostics)) throw new Error(diagnostics.map(({ message }) => message).join('\n'));
-  const inventory = devInventory({ nodes, trustDomain: 'kwam', pools: ['local'] });
+  const inventory = devInventory({ nodes, trustDomain: 'kwam', pools: [{ name: 'local' }] });
   const { plan } = toPlan(program, { tables: TABLES, inventory }, programDigest(program, digestOf));
   const replicate = { ...plan!.replicate, ...(erasure && { erasure }) };
   return { ...plan!, policy: devPolicy('kwam'), replicate, memoryBytes: memoryBytes ?? plan!.memoryBytes };

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -9,15 +9,29 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const bin = (name: string): string => join(root, 'node_modules', '.bin', name);
+/** One node runs all of the compiled code; three take fifteen seconds on a busy machine. */
+const NODES = process.env['KWAM_CAMPAIGN'] === '1' ? '3' : '1';
+const PACKED = [
+  'package.json',
+  'tsconfig.json',
+  'tsconfig.build.json',
+  'bin',
+  'build',
+  'examples',
+  'scripts',
+  'src',
+  'std',
+];
 let folder: string;
 let checkout: string;
+let tarball: string;
 let consumer: string;
 
 /** Packs a copy of the checkout, because packing rewrites package.json for a moment. */
 async function pack(): Promise<string> {
   checkout = join(folder, 'checkout');
   await mkdir(checkout);
-  for (const name of ['package.json', 'tsconfig.json', 'tsconfig.build.json', 'src', 'scripts', 'build']) {
+  for (const name of PACKED) {
     await cp(join(root, name), join(checkout, name), { recursive: true });
   }
   await symlink(join(root, 'node_modules'), join(checkout, 'node_modules'));
@@ -30,20 +44,28 @@ async function pack(): Promise<string> {
 }
 
 /** A project with the package as npm would lay it out: a real folder under node_modules, dependencies beside it. */
-async function install(tarball: string): Promise<void> {
-  consumer = join(folder, 'consumer');
-  const installed = join(consumer, 'node_modules', 'kwam-dp');
+async function install(tarball: string, name: string, dependencies: readonly string[]): Promise<string> {
+  const project = join(folder, name);
+  const modules = join(project, 'node_modules');
+  const installed = join(modules, 'kwam-dp');
   await mkdir(installed, { recursive: true });
   await run('tar', ['-xzf', tarball, '-C', installed, '--strip-components=1']);
-  for (const name of ['hash-wasm', '@assemblyscript', '@types', 'undici-types']) {
-    await symlink(join(root, 'node_modules', name), join(consumer, 'node_modules', name));
+  for (const dependency of dependencies) {
+    const place = join(modules, dependency);
+    await mkdir(dirname(place), { recursive: true });
+    await symlink(join(root, 'node_modules', dependency), place);
   }
-  await writeFile(join(consumer, 'package.json'), '{"type":"module"}');
+  await chmod(join(installed, 'bin', 'kwam-dp.mjs'), 0o755);
+  await mkdir(join(modules, '.bin'));
+  await symlink('../kwam-dp/bin/kwam-dp.mjs', join(modules, '.bin', 'kwam-dp'));
+  await writeFile(join(project, 'package.json'), '{"type":"module"}');
+  return project;
 }
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'kwam-package-'));
-  await install(await pack());
+  tarball = await pack();
+  consumer = await install(tarball, 'consumer', ['hash-wasm', '@assemblyscript', '@types', 'undici-types']);
 }, 120_000);
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -111,6 +133,25 @@ describe('the package that npm pack makes', () => {
       ]),
     );
     expect(all.filter((name) => /(^|\/)(src|test|assembly)(\/|$)|(?<!\.d)\.ts$/.test(name))).toEqual([]);
+  });
+
+  it('runs a cluster of its compiled code', { timeout: 60_000 }, async () => {
+    const { dependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
+    const project = await install(tarball, 'cluster', Object.keys(dependencies));
+    const installed = join(project, 'node_modules', '.bin', 'kwam-dp');
+    const kwam = (...args: string[]) => run(installed, args, { cwd: project });
+    await writeFile(join(project, 'model.txt'), 'weights');
+    try {
+      const up = await run('npx', ['--no-install', 'kwam-dp', 'dev', 'up', '--nodes', NODES], {
+        cwd: project,
+      });
+      expect(up.stdout).toContain(`n000${NODES}`);
+      await kwam('put', 'model.txt', '--name', 'model');
+      await kwam('get', 'model', 'back.txt');
+      expect(await readFile(join(project, 'back.txt'), 'utf8')).toBe('weights');
+    } finally {
+      await kwam('dev', 'down');
+    }
   });
 
   it('leaves package.json of the checkout as it was', async () => {
