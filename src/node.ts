@@ -19,7 +19,7 @@ import { DedupIndex } from './dedup/dedup-index.ts';
 import { toHex } from './digest.ts';
 import { KwamError } from './errors.ts';
 import { compileGrants, type Grant } from './identity/grants.ts';
-import { loadIdentity } from './identity/identity-files.ts';
+import { loadIdentity, loadRetired } from './identity/identity-files.ts';
 import type { IdentitySource, IdentityWatcher } from './identity/identity-source.ts';
 import { signerOf, trustOf } from './identity/manifest-trust.ts';
 import { pollIdentity } from './identity/polled-identity.ts';
@@ -261,6 +261,9 @@ async function serve(
     refused: (remote, error) => log.warn({ remote, error: error.message }, 'a client was refused'),
   });
   onClose(() => transport.close());
+  const retired = () => loadRetired(join(directory, 'identity'));
+  // Read when a manifest needs it; now only to refuse an archive that could not be read then.
+  retired();
   let membership: Membership | undefined;
   const server = await startMetricsServer(self.metricsListen, metrics, () => readinessOf(membership));
   onClose(() => server.close());
@@ -274,7 +277,7 @@ async function serve(
       metricsAddress,
       access: new Access({ grants: owned.grants, audit }),
       consent: consentDesk(options, owned),
-      trust: trustOf(identity),
+      trust: trustOf(identity, retired),
       // One SVID a manifest: its key and its certificates must be of the same pair.
       signer: () => signerOf(identity.current),
       probe: (address) => probe(address, PROBE_MS),

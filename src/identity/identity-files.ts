@@ -1,5 +1,5 @@
 /**
- * Identities on disk: D/identity/ca.pem, ca.key, <name>.pem, <name>.key. Keys have mode 0600.
+ * Identities on disk: D/identity/ca.pem, ca.key, <name>.pem, <name>.key; retired.pem, the archive of authorities. Keys have mode 0600.
  * Every file is written beside its place, fsynced and renamed, so a crash leaves the old file or the new one.
  * Uses node:fs itself: the store's FileSystem interface has neither file modes nor text.
  */
@@ -7,12 +7,15 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { KwamError } from '../errors.ts';
 import { createAuthority, issueSvid, type KeyedPem, type Validity } from './authority.ts';
-import { derOfPem, type Identity, identityFromPems } from './identity.ts';
+import { bundleOfPem, derOfPem, type Identity, identityFromPems } from './identity.ts';
 import { type SpiffeId, type TrustDomain, trustDomainOf } from './spiffe-id.ts';
-import { readAuthorityId } from './svid.ts';
+import { readAuthorityId, type TrustBundle } from './svid.ts';
 
 const NAME = /^[a-z0-9][a-z0-9._-]{0,99}$/;
 const AUTHORITY = 'ca';
+const RETIRED = 'retired';
+/** Names that no SVID has. */
+const RESERVED: ReadonlySet<string> = new Set([AUTHORITY, RETIRED]);
 const OTHERS_MAY = 0o077;
 
 export type Warn = (message: string) => void;
@@ -75,6 +78,16 @@ export function hasAuthority(directory: string): boolean {
   return fs.existsSync(join(directory, `${AUTHORITY}.key`));
 }
 
+/**
+ * Authorities that have left ca.pem and whose manifests are still read; none without the file.
+ * @throws KwamError SVID_INVALID, ENVIRONMENT  a file that is none: half an archive would make manifests unreadable without a word.
+ */
+export function loadRetired(directory: string): TrustBundle {
+  const path = join(directory, `${RETIRED}.pem`);
+  if (!fs.existsSync(path)) return new Map();
+  return bundleOfPem(readText(path, 'make it readable'));
+}
+
 export function loadTrustDomain(directory: string): TrustDomain {
   const pem = readText(join(directory, 'ca.pem'), 'make an authority with `kwam-dp identity init`');
   return trustDomainOf(readAuthorityId(derOfPem(pem, 'ca.pem')[0]!));
@@ -83,15 +96,17 @@ export function loadTrustDomain(directory: string): TrustDomain {
 /** Names of the SVIDs in the directory, sorted. */
 export function listIdentities(directory: string): string[] {
   if (!fs.existsSync(directory)) return [];
-  const names = fs.readdirSync(directory).filter((file) => file.endsWith('.pem') && file !== 'ca.pem');
+  const names = fs
+    .readdirSync(directory)
+    .filter((file) => file.endsWith('.pem') && !RESERVED.has(file.slice(0, -'.pem'.length)));
   return names.map((file) => file.slice(0, -'.pem'.length)).sort();
 }
 
 function checkName(name: string): void {
-  if (NAME.test(name) && name !== AUTHORITY) return;
+  if (NAME.test(name) && !RESERVED.has(name)) return;
   throw new KwamError(
     'USAGE',
-    `identity: expected a name of a-z 0-9 . _ - (not "ca", at most 100 characters), got ${JSON.stringify(name)}; choose another`,
+    `identity: expected a name of a-z 0-9 . _ - (not "ca" or "retired", at most 100 characters), got ${JSON.stringify(name)}; choose another`,
   );
 }
 
