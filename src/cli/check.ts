@@ -3,6 +3,7 @@
  * In: a program, its modules, perhaps an inventory. Out: diagnostics in frames, as JSON (kwam.check/v1) or SARIF, and what the
  * mathematics says of each guard. Exit 0 when there is no error and no hole that is not allowed, 1 otherwise.
  */
+import { relative, resolve } from 'node:path';
 import type { Command } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { EXIT } from '../errors.ts';
@@ -71,10 +72,8 @@ async function check(shell: Shell, file: string, options: CheckOptions): Promise
   const verdicts = guardVerdicts(compiled.program, context);
   shell.exitCode = compiled.ok ? EXIT.success : EXIT.no;
   if (options.sarif) {
-    return printLine(
-      shell.output,
-      JSON.stringify(renderSarif(compiled.diagnostics, packageJson.version), undefined, 2),
-    );
+    const placed = compiled.diagnostics.map((each) => ({ ...each, file: scanned(each.file) }));
+    return printLine(shell.output, JSON.stringify(renderSarif(placed, packageJson.version), undefined, 2));
   }
   const simulations = options.simulate === true ? await simulated(shell, verdicts, options) : undefined;
   if (simulations?.some(({ outcome }) => outcome === 'disagrees')) shell.exitCode = EXIT.no;
@@ -96,6 +95,12 @@ async function check(shell: Shell, file: string, options: CheckOptions): Promise
     shell.output,
     `${file}: ${errors === 0 ? 'no errors' : counted(errors, 'error')}, ${counted(holes, 'hole')}`,
   );
+}
+
+/** Code scanning looks for files under the directory in which the tool was started. */
+function scanned(file: string): string {
+  const inside = relative(process.cwd(), file);
+  return inside.startsWith('..') ? resolve(file) : inside;
 }
 
 function simulated(

@@ -1,6 +1,7 @@
 /** explain CODE: why a diagnostic is given, with a program that fails and one that passes. */
 import type { Command } from 'commander';
 import { KwamError } from '../errors.ts';
+import { readable } from '../language/code-page.ts';
 import { CODES } from '../language/codes.ts';
 import type { DiagnosticCode } from '../language/diagnostic.ts';
 import type { Shell } from './shell.ts';
@@ -28,10 +29,11 @@ function list(shell: Shell, json: boolean): void {
 }
 
 function explain(shell: Shell, code: string, json: boolean): void {
-  const page = CODES.get(code as DiagnosticCode);
-  if (page === undefined) {
+  const found = CODES.get(code as DiagnosticCode);
+  if (found === undefined) {
     throw new KwamError('NOT_FOUND', `no diagnostic has the code ${code}; kwam-dp explain lists all`);
   }
+  const page = readable(found);
   if (json) {
     printJson(shell.output, 'kwam.explain/v1', { code, ...page });
     return;

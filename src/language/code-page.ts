@@ -8,9 +8,16 @@ export interface CodePage {
   readonly why: string;
   readonly failing: string;
   readonly passing: string;
+  /** Instead of a failing example that is too long to read. */
+  readonly shown?: string;
 }
 
 export type CodePages = Readonly<Record<`KW${number}`, CodePage>>;
+
+/** The page as people read it. */
+export function readable({ shown, ...page }: CodePage): CodePage {
+  return shown === undefined ? page : { ...page, failing: shown };
+}
 
 /** A program around the lines that matter. */
 export function program(lines: string): string {

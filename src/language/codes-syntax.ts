@@ -69,6 +69,7 @@ export const SYNTAX_CODES: CodePages = {
     title: 'A program that is too large',
     why: 'The compiler holds the whole program in memory. Its bound is far above what people write and far below what hurts.',
     failing: '{'.repeat(262_145),
+    shown: '{{{{{{{{{{{{{{{{ and so on, 262,145 characters in all\n',
     passing: program('let small = 1'),
   },
   KW1011: {

@@ -1,7 +1,12 @@
 /**
  * Diagnostics as SARIF 2.1.0 (OASIS standard, 2020-03-27), for code scanning and editors.
  * Columns are UTF-16 units, which is SARIF's default and said nevertheless; a suggestion becomes a fix.
+ * Every code is a rule of every run, so that rules change with the version of the program and not with what it looked at. What code scanning
+ * needs beyond the schema is from GitHub's "SARIF support for code scanning": `help.text`, both descriptions, relative URIs. There is no `helpUri`:
+ * the pages are in the program itself (`kwam-dp explain CODE`). Fingerprints are left to the uploader, which has the sources.
  */
+
+import { type CodePage, readable } from './code-page.ts';
 import { CODES } from './codes.ts';
 import type { Diagnostic, DiagnosticCode, Severity } from './diagnostic.ts';
 import type { SourceRange } from './source.ts';
@@ -13,12 +18,13 @@ function region({ start, end }: SourceRange) {
   return { startLine: start.line, startColumn: start.column, endLine: end.line, endColumn: end.column };
 }
 
-/** A path as a URI reference: what RFC 3986 does not allow in a path is escaped. */
+/** A path as a URI reference: what RFC 3986 does not allow in a path is escaped. Only a path from the root becomes an absolute URI. */
 function uriOf(file: string): string {
-  return file
+  const path = file
     .split('/')
     .map((segment) => encodeURIComponent(segment.toWellFormed()))
     .join('/');
+  return path.startsWith('/') ? `file://${path}` : path;
 }
 
 function fixesOf({ suggestion, file }: Diagnostic) {
@@ -41,16 +47,24 @@ function resultOf(each: Diagnostic, ruleIndex: number) {
   };
 }
 
-function ruleOf(code: DiagnosticCode) {
-  const page = CODES.get(code);
-  if (page === undefined) return { id: code };
-  return { id: code, shortDescription: { text: page.title }, fullDescription: { text: page.why } };
+function ruleOf([code, page]: readonly [DiagnosticCode, CodePage]) {
+  const { title, why, failing, passing } = readable(page);
+  const help = `${why}\n\nThis fails:\n\n${failing}\nThis passes:\n\n${passing}`;
+  const markdown = `${why}\n\nThis fails:\n\n\`\`\`\n${failing}\`\`\`\n\nThis passes:\n\n\`\`\`\n${passing}\`\`\`\n`;
+  return {
+    id: code,
+    shortDescription: { text: title },
+    fullDescription: { text: why },
+    help: { text: help, markdown },
+  };
 }
 
+const RULES = [...CODES].map(ruleOf);
+const RULE_INDEX = new Map(RULES.map(({ id }, index) => [id, index]));
+
 export function renderSarif(diagnostics: readonly Diagnostic[], version: string) {
-  const codes = [...new Set(diagnostics.map((each) => each.code))].sort();
-  const driver = { name: 'kwam-dp', version, rules: codes.map(ruleOf) };
-  const results = diagnostics.map((each) => resultOf(each, codes.indexOf(each.code)));
+  const driver = { name: 'kwam-dp', version, semanticVersion: version, rules: RULES };
+  const results = diagnostics.map((each) => resultOf(each, RULE_INDEX.get(each.code)!));
   return {
     $schema: SCHEMA,
     version: '2.1.0',

@@ -1,7 +1,7 @@
 /** check, explain and fmt as a user meets them: exit codes, documents, files. */
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { mainHere } from './run.ts';
 
@@ -70,12 +70,14 @@ describe('check', () => {
     expect(code).toBe(1);
   });
 
-  test('prints SARIF', async () => {
-    const { stdout: out } = await mainHere(['check', TOUR, '--sarif']);
+  test('prints SARIF, its file relative to where it was started', async () => {
+    const { stdout: out } = await mainHere(['check', resolve(TOUR), '--sarif']);
+    const physicalLocation = { artifactLocation: { uri: 'examples/tour.kwam' } };
     expect(JSON.parse(out)).toMatchObject({
       version: '2.1.0',
       runs: [{ tool: { driver: { name: 'kwam-dp' } } }],
     });
+    expect(JSON.parse(out).runs[0].results[0].locations[0]).toMatchObject({ physicalLocation });
   });
 
   test('names a program that is not there', async () => {

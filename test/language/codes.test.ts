@@ -2,6 +2,7 @@
  * Every code has a page whose failing example gives that code and whose passing example gives no error.
  */
 import { describe, expect, test } from 'vitest';
+import { readable } from '../../src/language/code-page.ts';
 import { CODES } from '../../src/language/codes.ts';
 import { DIGEST_PLACEHOLDER, exampleDiagnostics } from './examples.ts';
 
@@ -19,6 +20,8 @@ describe.each([...CODES])('%s', (code, page) => {
     expect(page.title.length).toBeGreaterThan(10);
     expect(page.why.length).toBeGreaterThan(40);
     expect(page.passing).not.toBe(page.failing);
+    const { failing, passing } = readable(page);
+    expect(Math.max(failing.length, passing.length)).toBeLessThan(2000);
   });
 });
 

@@ -2,10 +2,8 @@
  * The renderers: colour only when asked for, nothing of the program reaches the terminal raw, JSON and SARIF in their forms.
  */
 import { expect, test } from 'vitest';
-import { CODES } from '../../src/language/codes.ts';
 import { checkJson } from '../../src/language/render-json.ts';
 import { renderPretty } from '../../src/language/render-pretty.ts';
-import { renderSarif } from '../../src/language/render-sarif.ts';
 import { front, versioned } from './front.ts';
 
 const broken = front(versioned('metric m {\n  observe "\u001b[31mred" target 8x window …\n}'));
@@ -50,16 +48,4 @@ test('the JSON document', () => {
       range: { start: { line: 3, column: 39 }, end: { line: 3, column: 40 } },
     },
   ]);
-});
-
-test('SARIF 2.1.0: every result names a rule of the list, places are 1-based, fixes replace text', () => {
-  const { runs, version } = renderSarif(broken.diagnostics, '1.0.0');
-  expect(version).toBe('2.1.0');
-  const [run] = runs;
-  expect(run.results.length).toBe(broken.diagnostics.length);
-  for (const result of run.results) {
-    expect(run.tool.driver.rules[result.ruleIndex]!.id).toBe(result.ruleId);
-    expect(CODES.has(result.ruleId)).toBe(true);
-    expect(result.locations[0]!.physicalLocation.region.startColumn).toBeGreaterThan(0);
-  }
 });
