@@ -11,6 +11,7 @@ import type { AuditLog } from './audit/audit-log.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { writeAnchor } from './cluster/audit-anchor.ts';
 import type { ControlStore } from './control/control-store.ts';
+import { KwamError } from './errors.ts';
 import { beliefTickMs } from './health/model.ts';
 import type { HealthWatch } from './health/watch.ts';
 import { auditAnchorMs, auditSyncMs, catalogWitnessMs } from './limits.ts';
@@ -37,6 +38,8 @@ const REDUNDANCY_EVERY_MS = 30_000;
 const WATCH_POLL_MS = 500;
 /** Long enough to take several removals together, short enough that space comes back while one watches. */
 const GARBAGE_DELAY_MS = 1000;
+/** A control store that is away is asked once in so long: space comes back soon after it does. */
+const GARBAGE_DELAY_MS_MAX = 60_000;
 /** Rounds of all nodes would otherwise begin together and meet on the same disks. */
 const SCRUB_JITTER = 0.1;
 const SCRUBBED_AT = 'scrubbed-at';
@@ -209,12 +212,13 @@ export function scrubRegularly(services: ScrubServices, random: Random, log: Log
   };
 }
 
-/** Compacts a moment after something became garbage, once for many. */
+/** Compacts a moment after something became garbage, once for many; again, and later each time, where that could not be done now. */
 export class GarbageTimer {
   readonly #services: CompactServices;
   readonly #clock: Clock;
   readonly #log: Logger;
-  #waiting = new AbortController();
+  readonly #stopping = new AbortController();
+  #waiting: AbortController | undefined;
   #running: Promise<void> = Promise.resolve();
 
   constructor(services: CompactServices, clock: Clock, log: Logger) {
@@ -224,28 +228,34 @@ export class GarbageTimer {
   }
 
   expect(): void {
-    void this.#compactLater();
+    this.#waiting?.abort();
+    void this.#compactAfter(GARBAGE_DELAY_MS);
   }
 
-  async #compactLater(): Promise<void> {
-    this.#waiting.abort();
-    this.#waiting = new AbortController();
-    if (!(await slept(this.#clock, GARBAGE_DELAY_MS, this.#waiting.signal))) return;
-    this.#running = this.#running.then(() => this.#compact());
+  async #compactAfter(delayMs: number): Promise<void> {
+    const waiting = new AbortController();
+    this.#waiting = waiting;
+    const signal = AbortSignal.any([waiting.signal, this.#stopping.signal]);
+    if (signal.aborted || !(await slept(this.#clock, delayMs, signal))) return;
+    this.#waiting = undefined;
+    this.#running = this.#running.then(() => this.#compact(delayMs));
   }
 
-  async #compact(): Promise<void> {
+  async #compact(waitedMs: number): Promise<void> {
     try {
-      const result = await compact(this.#services);
+      const result = await compact(this.#services, this.#stopping.signal);
       if (result.packsRetired > 0) this.#log.info(result, 'compacted');
     } catch (error) {
-      // Nothing is lost but time: the garbage stays until the next object is removed.
+      if (this.#stopping.signal.aborted) return;
+      // Nothing is lost but time: the garbage stays until then, or until the next object is removed.
       this.#log.warn({ error: String(error) }, 'compaction did not finish');
+      const isWorthwhile = error instanceof KwamError && error.retryable && this.#waiting === undefined;
+      if (isWorthwhile) void this.#compactAfter(Math.min(2 * waitedMs, GARBAGE_DELAY_MS_MAX));
     }
   }
 
   async stop(): Promise<void> {
-    this.#waiting.abort();
+    this.#stopping.abort();
     await this.#running;
   }
 }

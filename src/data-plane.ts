@@ -158,7 +158,7 @@ function assemble(
   const restore = { ...access, trust: options.trust, ...observeAccess(options, store, 'read') };
   const { packBytesTarget } = replicate;
   const { createIndex } = options;
-  const compact = { ...restore, lineage, distributor, known, packBytesTarget, createIndex };
+  const compact = { ...restore, lineage, control, clock, distributor, known, packBytesTarget, createIndex };
   const garbage = new GarbageTimer(compact, clock, log);
   const parts: ServiceParts = {
     access: options.access,

@@ -231,7 +231,7 @@ function nodeMethods(parts: ServiceParts): Methods<'node' | 'cluster'> {
       const only = typeof pack === 'string' ? (pack as DigestHex) : undefined;
       return { packs: await explain(parts.repair, parts.orchestrator, only) };
     },
-    'node.compact': async () => compact(parts.compact),
+    'node.compact': async (_request, _report, { signal }) => compact(parts.compact, signal),
     'node.orphans': async () => parts.orphans.sweep(),
     'node.adopt': async () => {
       await parts.lineage.adopt();

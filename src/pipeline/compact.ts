@@ -6,6 +6,9 @@
  * object was published or another compaction ran meanwhile; a put that counted on a retired pack finds that out when it
  * publishes, and reads those files again. A catalog in doubt is left as it is (INTEGRITY, replication/lineage.ts).
  */
+import type { Clock } from '../clock.ts';
+import type { ControlStore } from '../control/control-store.ts';
+import { inTurn, type Turn } from '../control/turn.ts';
 import { ABSENT, type DedupIndex } from '../dedup/dedup-index.ts';
 import { DIGEST_BYTES, type DigestHex, fromHex } from '../digest.ts';
 import { KwamError } from '../errors.ts';
@@ -22,6 +25,8 @@ import { type RestoreServices, readManifest, reportBad } from './restore.ts';
 
 export interface CompactServices extends RestoreServices {
   readonly lineage: Pick<Lineage, 'require'>;
+  readonly control: ControlStore;
+  readonly clock: Clock;
   readonly distributor: Distributor;
   readonly known: KnownChunks;
   readonly packBytesTarget: number;
@@ -46,11 +51,23 @@ interface Candidate {
   readonly live: readonly number[];
 }
 
-export async function compact(services: CompactServices): Promise<CompactResult> {
+/** Waits until no other node compacts: each would only change the catalog under the feet of the others. */
+export async function compact(services: CompactServices, signal: AbortSignal): Promise<CompactResult> {
   await services.lineage.require();
-  for (let tries = 1; tries <= TRIES_MAX; tries++) {
-    const result = await tryCompact(services);
+  const { control, clock, peers } = services;
+  const options = { control, clock, work: 'compaction', holder: peers.self, signal };
+  return inTurn(options, (turn) => compactInTurn(services, turn));
+}
+
+async function compactInTurn(services: CompactServices, turn: Turn): Promise<CompactResult> {
+  for (let tries = 1; tries <= TRIES_MAX && !turn.isLost; tries++) {
+    const result = await tryCompact(services, turn);
     if (result !== undefined) return result;
+  }
+  if (turn.isLost) {
+    throw new KwamError('UNAVAILABLE', 'the control store was out of reach: this node lost its turn', {
+      retryable: true,
+    });
   }
   throw new KwamError(
     'UNAVAILABLE',
@@ -61,7 +78,7 @@ export async function compact(services: CompactServices): Promise<CompactResult>
   );
 }
 
-async function tryCompact(services: CompactServices): Promise<CompactResult | undefined> {
+async function tryCompact(services: CompactServices, turn: Turn): Promise<CompactResult | undefined> {
   const { catalog } = services;
   const epochs = { packs: await catalog.packEpoch(), objects: await catalog.objectEpoch() };
   const objects: ObjectRecord[] = [];
@@ -72,7 +89,7 @@ async function tryCompact(services: CompactServices): Promise<CompactResult | un
   const { added, movedTo } = await rewrite(services, candidates);
   const retired = candidates.map(({ entry }) => entry.id);
   const changed = objects.flatMap((object) => withNewPacks(object, movedTo) ?? []);
-  const committed = await catalog.replacePacks({ retired, added, objects: changed }, epochs);
+  const committed = await catalog.replacePacks({ retired, added, objects: changed }, epochs, turn.fence);
   // The copies that a refused change had made are in no catalogue: the nodes drop them as orphans.
   if (!committed) return undefined;
   await announceRetired(services, candidates);

@@ -3,7 +3,7 @@
  * Publishing an object and the packs that it needs is one transaction, guarded by the pack epoch, so that a pack cannot
  * be retired between the moment a put counted on it and the moment the put is acknowledged.
  */
-import type { ControlEntry, ControlStore, Operation } from '../control/control-store.ts';
+import type { Compare, ControlEntry, ControlStore, Operation } from '../control/control-store.ts';
 import type { DigestHex } from '../digest.ts';
 import { KwamError } from '../errors.ts';
 import { objectNameBytesMax } from '../limits.ts';
@@ -222,7 +222,8 @@ export class Catalog {
 
   /**
    * Replaces packs by others in one step: `retired` disappear, `added` appear, and `objects` get their new pack lists.
-   * Returns false when an object was published or a pack retired meanwhile; then liveness must be computed anew.
+   * Returns false when an object was published or a pack retired meanwhile; then liveness must be computed anew. So when `fence` does
+   * not hold any more.
    */
   async replacePacks(
     change: {
@@ -231,6 +232,7 @@ export class Catalog {
       readonly objects: readonly ObjectRecord[];
     },
     epochs: { readonly packs: Epoch; readonly objects: Epoch },
+    fence?: Compare,
   ): Promise<boolean> {
     const operations: Operation[] = [
       ...change.retired.map((id): Operation => ({ kind: 'delete', key: packKey(id) })),
@@ -241,6 +243,7 @@ export class Catalog {
     const compares = [
       { key: PACK_EPOCH, modRevision: epochs.packs.modRevision },
       { key: OBJECT_EPOCH, modRevision: epochs.objects.modRevision },
+      ...(fence === undefined ? [] : [fence]),
     ];
     return (await this.#control.transact(compares, operations)).committed;
   }
