@@ -113,6 +113,15 @@ async function pinnedAuthorities(
 ): Promise<string | undefined> {
   if (pinned === undefined || hasAuthority(directory)) return undefined;
   return 'pem' in pinned.ca
-    ? textOf(resolve(pinned.base, pinned.ca.pem), 'the authorities of the policy')
+    ? pinnedFile(resolve(pinned.base, pinned.ca.pem), pinned.ca.pem)
     : secretText(shell, pinned.ca.secret);
+}
+
+function pinnedFile(path: string, written: string): string {
+  if (existsSync(path)) return textOf(path, 'the authorities of the policy');
+  throw new KwamError(
+    'ENVIRONMENT',
+    `identity: expected the authorities of the policy (its ca "${written}") in ${path}, got no such file; copy them there: paths in a program are relative to it, paths in a plan to the directory trust/ beside the plan`,
+    { context: { path, errno: 'ENOENT' } },
+  );
 }

@@ -48,6 +48,9 @@ would change in the cluster in DIRECTORY; all is new where none is. Changes noth
 up and serve run a program. A program with errors or holes is refused as by check, with
 exit code 1.
 
+The files that a policy names (ca, trusted_keys) are not in the document: serve looks for
+them in the directory trust/ beside it, by the paths that the program gives them.
+
 Examples:
   kwam-dp plan examples/h100.kwam --inventory examples/inventory.json
   kwam-dp plan cluster.kwam --dir ./cluster

@@ -17,7 +17,8 @@ export function devPolicy(trustDomain: string): PolicyPlan {
   });
   return {
     name: 'development',
-    ca: { pem: 'identity/ca.pem' },
+    // Paths of a saved plan are relative to D/trust.
+    ca: { pem: '../identity/ca.pem' },
     sandboxFloor: 'gvisor',
     grants: [grant('client/*'), grant('dev/local/**')],
     trustedKeys: [],

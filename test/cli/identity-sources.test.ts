@@ -183,6 +183,27 @@ describe('nodes with identities from Vault, the environment and an agent', () =>
   });
 });
 
+it('a plan whose policy names a file is served with the copy in trust/ beside it, and says so where there is none', async () => {
+  const saved = join(ROOT, 'saved');
+  const trusted = join(saved, 'trust/keys/ca.pem');
+  fs.mkdirSync(join(saved, 'trust/keys'), { recursive: true });
+  const policy = { ...plan.policy!, ca: { pem: 'keys/ca.pem' } };
+  fs.writeFileSync(join(saved, 'plan.json'), JSON.stringify({ ...plan, policy }));
+  const args = ['serve', join(saved, 'plan.json'), '--dir', saved, '--node', 'n0001', '--memory', '256mib'];
+  const served = () => run([...args, '--identity', 'secret://env/KWAM_TEST_NODE'], environment());
+  const without = await served();
+  expect([without.code, without.stderr]).toEqual([
+    3,
+    expect.stringContaining(
+      `expected the authorities of the policy (its ca "keys/ca.pem") in ${trusted}, got`,
+    ),
+  ]);
+  expect(without.stderr).toContain('copy them there');
+  fs.writeFileSync(trusted, authority.certificatePem);
+  // The authorities are there now; what is refused is the SVID, of another node.
+  expect((await served()).stderr).toMatch(/expected an SVID of .*n0001\/node, .* got one of .*n0002\/node/);
+});
+
 describe('planted keys and tokens', () => {
   it('are not told by a program that is planned with them', async () => {
     const example = join(import.meta.dirname, '../../examples');
