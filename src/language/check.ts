@@ -6,6 +6,7 @@ import type { CheckContext, Rule } from './check-context.ts';
 import { checkVersion } from './check-version.ts';
 import type { Diagnostic } from './diagnostic.ts';
 import type { ProgramIr } from './ir.ts';
+import { checkDomainTree } from './rules-domains.ts';
 import { checkGuards } from './rules-durability.ts';
 import { checkPlacement } from './rules-placement.ts';
 import { checkRollout } from './rules-rollout.ts';
@@ -16,6 +17,7 @@ export const RULES: readonly Rule[] = [
   checkVersion,
   checkTrust,
   checkPlacement,
+  checkDomainTree,
   checkGuards,
   checkRollout,
   checkTelemetry,

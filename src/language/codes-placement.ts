@@ -1,6 +1,7 @@
 /**
  * Pages of the codes KW40xx: domains, pools, and the mathematics of guards.
- * KW4003 and KW4012 need an inventory; their examples stand beside the one that the tests and `explain` use, of pool `small` with two nodes.
+ * KW4003, KW4012 and KW4018 need an inventory; their examples stand beside the ones that the tests use: pool `small` with two nodes, and pool
+ * `crossed`, whose one rack hangs on two power units.
  * KW4020 and KW4021 are `plan`'s: a program that is right may still be no cluster. Their examples name the pool that they are planned onto.
  */
 import { type CodePages, program } from './code-page.ts';
@@ -8,6 +9,9 @@ import { type CodePages, program } from './code-page.ts';
 const scope = 'import "std/faultdomains" as fd digest "sha256:DIGEST"\nuse fd.h100\n';
 const replicate = (attributes: string): string => program(`${scope}replicate data { ${attributes} }`);
 const audited = '{ source "fleet records" audited_by "Ada Steiner" audited_on "2026-09-30" }';
+
+const domains = (rows: string): string =>
+  `apiVersion "kwam.dev/v0.2"\nmodule "acme/domains"\nexport domains site { ${rows} }\n`;
 
 interface GuardParts {
   readonly nines?: number;
@@ -136,6 +140,24 @@ export const PLACEMENT_CODES: CodePages = {
     why: 'Without an inventory nobody knows how many domains there are, so one copy a domain is assumed, and said. With one, the real maximum per domain is used.',
     failing: guard({}),
     passing: replicate('factor 3 anti_affinity [rack]'),
+  },
+  KW4016: {
+    title: 'A domain within one that the set does not have',
+    why: '`within` names the wider domain that this one always lies in. One that is not in the set would leave the tree without its branch.',
+    failing: domains('rack { within pud } pdu { }'),
+    passing: domains('rack { within pdu } pdu { }'),
+  },
+  KW4017: {
+    title: 'Domains that lie within each other in a circle',
+    why: 'Placement walks down from the widest domain to the narrowest. In a circle none is the widest.',
+    failing: domains('rack { within pdu } pdu { within rack }'),
+    passing: domains('rack { within pdu } pdu { }'),
+  },
+  KW4018: {
+    title: 'Labels that contradict the tree of domains',
+    why: 'The set says that a narrower domain lies in one wider domain. A rack under two spines is a slip in the inventory or another kind of site: copies that look apart could be lost together.',
+    failing: program(`${scope}replicate data { factor 2 anti_affinity [spine] }\ndeploy d { … to crossed }`),
+    passing: program(`${scope}replicate data { factor 2 anti_affinity [] }\ndeploy d { … to small }`),
   },
   KW4020: {
     title: 'A cluster without one way to run',

@@ -1,5 +1,5 @@
 /**
- * Pages of the codes KW301x and KW302x: sandboxes, images, identities, grants, the negotiator.
+ * Pages of the codes KW301x and KW302x: sandboxes, images, identities, grants, signers, the negotiator.
  */
 import { type CodePages, program } from './code-page.ts';
 
@@ -11,6 +11,18 @@ const grants = (pattern: string, grant: string): string =>
   program(`policy p {\n  …\n  grants {\n    "${pattern}" { ${grant} }\n  }\n}`);
 const grant = (attributes: string): string =>
   grants('spiffe://kwam/acme/*/seed', `${attributes} signed_by "acme-prod"`);
+const signers = (signedBy: string, keys: readonly string[]): string => {
+  const written = keys
+    .map((each) => each.split(' '))
+    .map(([name, person]) => `"${name}" "keys/${name}.pem" { person "${person}" }`);
+  return program(`policy p {
+  …
+  grants { "spiffe://kwam/acme/*/seed" { caps [deploy] signed_by "${signedBy}" dual_control true } }
+  trusted_keys {
+    ${written.join('\n    ')}
+  }
+}`);
+};
 const negotiator = (attributes: string): string =>
   program(`discovery d {\n  strategy gossip\n  fanout 8x\n  negotiator { ${attributes} }\n}`);
 
@@ -131,5 +143,17 @@ export const TRUST_CODES: CodePages = {
     why: 'The attribute would promise a model that nobody described or limited.',
     failing: program('discovery d { strategy gossip fanout 8x }\nserver seed { … llm d }'),
     passing: program('discovery d { strategy gossip fanout 8x negotiator { … } }\nserver seed { … llm d }'),
+  },
+  KW3028: {
+    title: 'A signer whose key is not trusted',
+    why: 'Consent counts when the named signer is among the keys of the policy. One that is not could sign as much as they like: every token would be refused, when the rollout is due.',
+    failing: signers('acme-prd', ['acme-prod Ada', 'acme-ops Reto']),
+    passing: signers('acme-prod', ['acme-prod Ada', 'acme-ops Reto']),
+  },
+  KW3029: {
+    title: 'Two people are asked for and there is one (warning)',
+    why: '`dual_control` takes the signatures of two people. With the keys of one, nothing unsafe can happen and nothing else either: whoever adds the second key later removes the warning.',
+    failing: signers('acme-prod', ['acme-prod Ada', 'acme-spare Ada']),
+    passing: signers('acme-prod', ['acme-prod Ada', 'acme-ops Reto']),
   },
 };

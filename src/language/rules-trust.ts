@@ -11,6 +11,7 @@ import { canonicalCidr } from './cidr.ts';
 import { type Diagnostic, diagnostic } from './diagnostic.ts';
 import type { AttributeIr, BlockIr, ProgramIr, UriIr, WordIr } from './ir.ts';
 import { NEGOTIATOR_RULES } from './rules-negotiator.ts';
+import { SIGNER_RULES } from './rules-signers.ts';
 import { isSpiffePattern, parseSpiffePattern, spiffeIdProblem } from './spiffe-pattern.ts';
 import { addTo, at, didYouMean, listed, writeInstead } from './suggestions.ts';
 
@@ -284,6 +285,7 @@ const TRUST_RULES: readonly Rule[] = [
   checkDiscoverScope,
   checkDualControl,
   checkNetworks,
+  ...SIGNER_RULES,
   ...NEGOTIATOR_RULES,
 ];
 

@@ -1,6 +1,7 @@
 /**
  * Compiles the examples of explain pages, with every rule and the memory modules. What an example may count on beside its text:
- * the standard tables; an own set of domains; a token for `fleet.h100_*`; an inventory with the pool `small` of two nodes, where it names one.
+ * the standard tables; an own set of domains; a token for `fleet.h100_*`; an inventory with the pool `small` of two nodes, or with
+ * `crossed`, whose rack hangs on two power units, where it names one.
  * An example that ends with `# planned onto POOL` is also made a plan of: `foreign` is `small` and a node of another trust domain.
  */
 import type { CheckContext } from '../../src/language/check-context.ts';
@@ -40,13 +41,23 @@ const FOREIGN: Inventory = {
   pools: new Map([['small', [node('n1'), { ...node('n3'), spiffe: 'spiffe://elsewhere/n3/node' }]]]),
 };
 
+const CROSSED: Inventory = {
+  ...SMALL,
+  pools: new Map([['crossed', ['n1', 'n2'].map((name) => withRack(node(name)))]]),
+};
+
+function withRack(one: InventoryNode): InventoryNode {
+  return { ...one, labels: { ...one.labels, rack: 'r1' } };
+}
+
 function planProblems(program: ProgramIr, inventory: Inventory): readonly Diagnostic[] {
   return toPlan(program, { tables: TABLES, inventory }, DIGEST).problems;
 }
 
 function contextOf(text: string): CheckContext {
   const consentResource = () => 'fleet.h100_*';
-  return { tables: TABLES, consentResource, ...(text.includes('to smal') ? { inventory: SMALL } : {}) };
+  const inventory = text.includes('to smal') ? SMALL : text.includes('to crossed') ? CROSSED : undefined;
+  return { tables: TABLES, consentResource, ...(inventory === undefined ? {} : { inventory }) };
 }
 
 function modules() {

@@ -1,0 +1,124 @@
+/**
+ * Rules of the tree of fault domains: that a set is one, and that the nodes stand in it.
+ * In: a resolved program or module; an inventory if there is one. Out: a `within` that leads nowhere or round, and nodes whose labels contradict it.
+ * Placement walks down from az to rack, and the mathematics counts the loss of a wider domain as that of all in it: both rest on the tree.
+ * Source: LANGUAGE.md "Modules", std/faultdomains.
+ */
+import { DOMAINS, type Domain } from '../plan.ts';
+import { valueIn } from './access.ts';
+import type { CheckContext, Rule } from './check-context.ts';
+import { type Diagnostic, diagnostic } from './diagnostic.ts';
+import type { InventoryNode } from './inventory.ts';
+import type { AttributeIr, BlockIr, ProgramIr, WordIr } from './ir.ts';
+import { poolsOf } from './pools.ts';
+import { at, didYouMean, listed } from './suggestions.ts';
+
+interface Nesting {
+  readonly domain: string;
+  readonly within: WordIr;
+}
+
+function nestingsOf({ body }: BlockIr): readonly Nesting[] {
+  return body.attributes.flatMap(({ name, body: domain }: AttributeIr) => {
+    const within = domain && valueIn(domain, 'within', 'word');
+    return within === undefined ? [] : [{ domain: name, within }];
+  });
+}
+
+const ownSets = (program: ProgramIr): readonly BlockIr[] =>
+  program.blocks.filter(({ kind }) => kind === 'domains');
+
+const checkWithin: Rule = (program) =>
+  ownSets(program).flatMap((set) => {
+    const known = set.body.attributes.map(({ name }) => name);
+    return nestingsOf(set)
+      .filter(({ within }) => !known.includes(within.word))
+      .map(({ domain, within }) =>
+        diagnostic(
+          'KW4016',
+          `expected a domain of \`${set.name}\` around \`${domain}\`, got \`${within.word}\``,
+          at(program, within),
+          {
+            note: `It has ${listed(known)}.`,
+            suggestion: didYouMean(within.word, known, within.range),
+          },
+        ),
+      );
+  });
+
+const checkCircles: Rule = (program) =>
+  ownSets(program).flatMap((set) => {
+    const nestings = nestingsOf(set);
+    const wider = new Map(nestings.map(({ domain, within }) => [domain, within.word]));
+    return nestings.flatMap(({ domain, within }) => {
+      const circle = circleFrom(domain, wider);
+      // Said once, where the first of its domains is written.
+      const first = nestings.find((each) => circle.includes(each.domain))?.domain;
+      if (first !== domain) return [];
+      const path = [...circle, domain].map((name) => `\`${name}\``).join(' within ');
+      return diagnostic(
+        'KW4017',
+        `expected domains within each other, got a circle: ${path}`,
+        at(program, within),
+      );
+    });
+  });
+
+/** The domains on the way from this one back to itself; none when the way ends elsewhere. */
+function circleFrom(domain: string, wider: ReadonlyMap<string, string>): readonly string[] {
+  const path = [domain];
+  for (let next = wider.get(domain); next !== undefined; next = wider.get(next)) {
+    if (next === domain) return path;
+    if (path.includes(next)) return [];
+    path.push(next);
+  }
+  return [];
+}
+
+const checkInventory: Rule = (program, { inventory }) => {
+  if (inventory === undefined) return [];
+  const nodes = poolsOf(program, inventory).flatMap((pool) => pool.nodes);
+  return program.uses.flatMap(({ block, range }) =>
+    block?.kind !== 'domains'
+      ? []
+      : nestingsOf(block).flatMap(({ domain, within }) =>
+          isLabel(domain) && isLabel(within.word)
+            ? contradictions(at(program, { range }), domain, within.word, nodes)
+            : [],
+        ),
+  );
+};
+
+function isLabel(domain: string): domain is Domain {
+  return (DOMAINS as readonly string[]).includes(domain);
+}
+
+function contradictions(
+  place: ReturnType<typeof at>,
+  inner: Domain,
+  outer: Domain,
+  nodes: readonly InventoryNode[],
+): readonly Diagnostic[] {
+  const first = new Map<string, InventoryNode>();
+  const found = new Map<string, Diagnostic>();
+  for (const node of nodes) {
+    const [narrow, wide] = [node.labels[inner], node.labels[outer]];
+    const other = first.get(narrow) ?? node;
+    first.set(narrow, other);
+    if (other.labels[outer] === wide || found.has(narrow)) continue;
+    const message = `expected ${inner} \`${narrow}\` within one ${outer}, got \`${other.labels[outer]}\` at node \`${other.name}\` and \`${wide}\` at node \`${node.name}\``;
+    found.set(
+      narrow,
+      diagnostic('KW4018', message, place, {
+        note: `\`use\` says that each ${inner} lies within one ${outer}. Correct the labels of the inventory, or use a set that is built as the site is.`,
+      }),
+    );
+  }
+  return [...found.values()];
+}
+
+const DOMAIN_RULES: readonly Rule[] = [checkWithin, checkCircles, checkInventory];
+
+export function checkDomainTree(program: ProgramIr, context: CheckContext): readonly Diagnostic[] {
+  return DOMAIN_RULES.flatMap((rule) => rule(program, context));
+}
