@@ -51,7 +51,7 @@ import { ByteBudget } from './workers/byte-budget.ts';
 import type { WorkerPool } from './workers/pool.ts';
 
 export interface DataPlaneOptions extends Observing {
-  readonly plan: Pick<Plan, 'replicate' | 'scrub' | 'guard'>;
+  readonly plan: Pick<Plan, 'replicate' | 'scrub' | 'guard' | 'nodes'>;
   readonly self: PlanNode;
   readonly metricsAddress: string;
   readonly codecId: Digest;
@@ -170,6 +170,7 @@ function assemble(
     orphans,
     restore,
     compact,
+    recover: { ...compact, nodes: plan.nodes.map((node) => node.name), copies: replicate.factor },
     ingest: {
       replicate,
       store,

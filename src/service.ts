@@ -9,6 +9,7 @@ import { KwamError } from './errors.ts';
 import type { HealthWatch } from './health/watch.ts';
 import { type CompactServices, compact } from './pipeline/compact.ts';
 import { type IngestServices, ingest } from './pipeline/ingest.ts';
+import { type RecoverServices, recoverCatalog } from './pipeline/recover-catalog.ts';
 import { type RestoreServices, restore } from './pipeline/restore.ts';
 import { explain } from './repair/explain.ts';
 import type { Orchestrator } from './repair/orchestrator.ts';
@@ -21,9 +22,12 @@ import type { Catalog, ObjectRecord, PackRecordEntry } from './replication/catal
 import { findHolders } from './replication/holders.ts';
 import type { Lineage } from './replication/lineage.ts';
 import { servePull } from './replication/pack-source.ts';
+import { listPacks } from './replication/pack-survey.ts';
 import {
+  digestOf,
   fieldsOf,
   PACK_HAVE,
+  PACK_LIST,
   PACK_RECEIVE,
   PACK_RETIRE,
   PACK_SUSPECT,
@@ -66,6 +70,7 @@ export interface ServiceParts {
   readonly watch: HealthWatch;
   readonly orchestrator: Orchestrator;
   readonly compact: CompactServices;
+  readonly recover: RecoverServices;
   readonly lineage: Lineage;
   readonly orphans: Orphans;
   /** What `node.status` says beside the store's statistics. */
@@ -117,7 +122,7 @@ function isQuiet(method: string): boolean {
 }
 
 function packMethods(parts: ServiceParts): Methods<'pack' | 'shard'> {
-  const { store, receiver, orphans } = parts;
+  const { store, receiver, orphans, lineage } = parts;
   return {
     [PACK_RECEIVE]: async (request, _report, { signal }) => {
       const { pack, from, isRepair } = parseReceive(request);
@@ -141,6 +146,11 @@ function packMethods(parts: ServiceParts): Methods<'pack' | 'shard'> {
     [PACK_RETIRE]: async (request) => {
       await orphans.retire(parsePacks(request));
       return {};
+    },
+    [PACK_LIST]: async (request) => {
+      const { after } = fieldsOf(request, PACK_LIST);
+      await orphans.settled();
+      return listPacks(store, lineage, after === undefined ? undefined : digestOf(after));
     },
     [SHARD_REBUILD]: async (request) => {
       const fields = fieldsOf(request, SHARD_REBUILD);
@@ -233,6 +243,11 @@ function nodeMethods(parts: ServiceParts): Methods<'node' | 'cluster'> {
     },
     'node.compact': async (_request, _report, { signal }) => compact(parts.compact, signal),
     'node.orphans': async () => parts.orphans.sweep(),
+    'node.names': async (_request, report, { signal }) =>
+      recoverCatalog(parts.recover, {
+        signal,
+        onProgress: (done, total) => report('names', done, total),
+      }),
     'node.adopt': async () => {
       await parts.lineage.adopt();
       return {};

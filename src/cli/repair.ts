@@ -2,7 +2,7 @@
  * repair: every node that is up restores the redundancy it is responsible for. Exit 4 when some cannot be restored.
  */
 import type { Command } from 'commander';
-import { EXIT } from '../errors.ts';
+import { EXIT, KwamError } from '../errors.ts';
 import type { Unrepairable, Waiting } from '../repair/repair.ts';
 import type { RepairAnswer } from '../service.ts';
 import {
@@ -15,6 +15,7 @@ import {
 import { counted, showBytes } from './quantity.ts';
 import { type AdoptOptions, adoptCatalog } from './repair-adopt.ts';
 import { type ExplainOptions, explainRepair } from './repair-explain.ts';
+import { type NamesOptions, recoverNames } from './repair-names.ts';
 import type { Shell } from './shell.ts';
 import { printJson, printLine, showName } from './terminal.ts';
 
@@ -29,8 +30,9 @@ export interface RepairReport extends RepairAnswer {
 export function define(command: Command, shell: Shell): void {
   addClusterOptions(command)
     .option('--explain [pack]', 'restore nothing; say why what is missing is or is not being restored')
+    .option('--names', 'the control store was lost: bring the objects back from the packs')
     .option('--adopt', 'restore nothing; the nodes take a control store that was replaced for theirs')
-    .option('--json', 'print one JSON document (kwam.repair/v1, -explain/v1, -adopt/v1)')
+    .option('--json', 'print one JSON document (kwam.repair/v1, -explain/v1, -names/v1, -adopt/v1)')
     .addHelpText(
       'after',
       `
@@ -45,18 +47,29 @@ after a node returned, are given up once the others are verified.
 
 A node that finds another control store than the one that knew its packs, or an older
 state of it, removes nothing and says so (kwam-dp status). Point it at the right one, or
-restore the newest state. --adopt makes what is there count: packs that it does not list
-are removed after a day.
+restore its newest state. Where there is none, --names reads the signed manifests in the
+packs and adds the objects that are not listed, removed ones included while their bytes
+are there. It changes nothing that is listed. If nothing is missing the nodes adopt the
+catalog; else exit code 4. --adopt does so in any case: packs that it does not list are
+removed after a day.
 
 Examples:
   kwam-dp scrub; kwam-dp repair
   kwam-dp repair --json | jq .remaining
-  kwam-dp repair --explain`,
+  kwam-dp repair --explain
+  kwam-dp repair --names && kwam-dp repair && kwam-dp ls`,
     )
-    .action((options: RepairOptions & ExplainOptions & AdoptOptions) => {
+    .action((options: RepairOptions & ExplainOptions & NamesOptions & AdoptOptions) => {
+      checkAlone(options);
       if (options.adopt) return adoptCatalog(shell, options);
+      if (options.names) return recoverNames(shell, options);
       return options.explain === undefined ? run(shell, options) : explainRepair(shell, options);
     });
+}
+
+function checkAlone({ explain, names, adopt }: ExplainOptions & NamesOptions & AdoptOptions): void {
+  if ([explain, names, adopt].filter((one) => one !== undefined).length < 2) return;
+  throw new KwamError('USAGE', 'expected one of --explain, --names and --adopt, got several');
 }
 
 async function run(shell: Shell, options: RepairOptions): Promise<void> {

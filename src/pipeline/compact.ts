@@ -109,6 +109,7 @@ async function collectLive(services: CompactServices, objects: readonly ObjectRe
     } finally {
       await access.close();
     }
+    if (object.partList !== undefined) live.insert(fromHex(object.partList), Uint32Array.of(1));
     for (const part of object.parts) live.insert(fromHex(part), Uint32Array.of(1));
   }
   return live;

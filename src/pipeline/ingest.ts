@@ -10,6 +10,7 @@ import { DIGEST_BYTES, type Digest, type DigestHex, toHex } from '../digest.ts';
 import { KwamError } from '../errors.ts';
 import type { Signer } from '../manifest/dsse.ts';
 import type { Manifest, ManifestEntry } from '../manifest/manifest.ts';
+import { encodePartList } from '../manifest/manifest-parts.ts';
 import { signManifest } from '../manifest/signed-manifest.ts';
 import type { Plan } from '../plan.ts';
 import { type Catalog, checkObjectName, type PackRecordEntry } from '../replication/catalog.ts';
@@ -20,6 +21,7 @@ import { cancelled } from '../workers/byte-budget.ts';
 import type { WorkerPool } from '../workers/pool.ts';
 import type { ChunkRun } from './ingest-tasks.ts';
 import type { KnownChunks } from './known-chunks.ts';
+import { countFiles, objectOf } from './object-record.ts';
 import { type Footing, PackSession } from './pack-session.ts';
 import { inParallel, type Reader, readWork, storeRecords, type WorkResult } from './read-tree.ts';
 import { divide, type Work } from './segments.ts';
@@ -87,6 +89,7 @@ interface StoredManifest {
   readonly orphans: readonly Problem[];
   readonly digest: DigestHex;
   readonly parts: readonly DigestHex[];
+  readonly partList: DigestHex | undefined;
   readonly footings: readonly Footing[];
 }
 
@@ -173,12 +176,16 @@ class Put {
     const signed = await signManifest(manifest, [this.#services.signer]);
     const footings: Footing[] = [];
     const parts: DigestHex[] = [];
-    for (const part of signed.parts()) {
-      const { run, footing } = await storeRecords(this.#reader, [part]);
-      parts.push(toHex(run.digests));
+    const store = async (record: Uint8Array): Promise<DigestHex> => {
+      const { run, footing } = await storeRecords(this.#reader, [record]);
       footings.push(footing);
-    }
-    return { manifest, orphans, digest: toHex(signed.digest), parts, footings };
+      return toHex(run.digests);
+    };
+    for (const part of signed.parts()) parts.push(await store(part));
+    const digest = toHex(signed.digest);
+    const list = parts.length > 1 ? encodePartList({ manifest: digest, parts }) : undefined;
+    const partList = list && (await store(list));
+    return { manifest, orphans, digest, parts, partList, footings };
   }
 
   #manifest(): Pick<StoredManifest, 'manifest' | 'orphans'> {
@@ -219,19 +226,7 @@ class Put {
         stored = await this.#again();
         continue;
       }
-      const { manifest, digest, parts } = stored;
-      const object = {
-        schema: 'kwam.object/v1' as const,
-        name: manifest.name,
-        manifest: digest,
-        parts,
-        packs,
-        producer: manifest.producer,
-        files: countFiles(manifest),
-        bytes: manifest.bytes,
-        chunks: manifest.chunks.lengths.length,
-        createdAt: manifest.createdAt,
-      };
+      const object = objectOf(stored.manifest, { ...stored, packs });
       if (await this.#services.catalog.publish(object, [...this.#entries.values()], epoch)) return;
     }
     throw new KwamError(
@@ -309,10 +304,6 @@ function nothingRead(path: string, problems: readonly Problem[]): KwamError {
     context: { path },
     retryable: true,
   });
-}
-
-function countFiles(manifest: Manifest): number {
-  return manifest.files.filter((entry) => entry.type === 'file' || entry.type === 'hardlink').length;
 }
 
 function joinRuns(runs: readonly ChunkRun[]): ChunkRun {

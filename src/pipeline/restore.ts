@@ -89,7 +89,7 @@ export async function readManifest(
   access: PackAccess,
   record: ObjectRecord,
 ): Promise<Manifest> {
-  const envelope = await joinParts(record.parts.length, partsOf(services, access, record));
+  const envelope = await readEnvelope(services, access, record);
   const trust = { trust: services.trust, digest: fromHex(record.manifest) };
   const { manifest } = await verifySignedManifest(envelope, trust);
   if (manifest.name === record.name) return manifest;
@@ -99,10 +99,22 @@ export async function readManifest(
   );
 }
 
+/** What is known of an object before its manifest is read. */
+export type EnvelopePlace = Pick<ObjectRecord, 'name' | 'parts' | 'packs'>;
+
+/** The parts of a manifest, each with the digest that it is known by, joined; or one record of its kind. Not verified further. */
+export function readEnvelope(
+  services: RestoreServices,
+  access: PackAccess,
+  place: EnvelopePlace,
+): Promise<Uint8Array<ArrayBuffer>> {
+  return joinParts(place.parts.length, partsOf(services, access, place));
+}
+
 async function* partsOf(
   services: RestoreServices,
   access: PackAccess,
-  record: ObjectRecord,
+  record: EnvelopePlace,
 ): AsyncGenerator<Uint8Array> {
   for (const digest of record.parts) yield await readPart(services, access, record, digest);
 }
@@ -111,7 +123,7 @@ async function* partsOf(
 async function readPart(
   services: RestoreServices,
   access: PackAccess,
-  record: ObjectRecord,
+  record: EnvelopePlace,
   digest: DigestHex,
 ): Promise<Uint8Array> {
   let last: unknown;

@@ -17,6 +17,8 @@ export interface ObjectRecord {
   readonly manifest: DigestHex;
   /** Digests of the records that hold the envelope, in order. */
   readonly parts: readonly DigestHex[];
+  /** Of the record that lists them, where there are several (manifest/manifest-parts.ts). */
+  readonly partList?: DigestHex;
   /** Every pack that a reader of the object may need. */
   readonly packs: readonly DigestHex[];
   readonly producer: string;
@@ -206,6 +208,25 @@ export class Catalog {
     operations.push(put(objectKey(object.name), object), put(OBJECT_EPOCH, { name: object.name }));
     const compare = { key: PACK_EPOCH, modRevision: epoch.modRevision };
     return (await this.#control.transact([compare], operations)).committed;
+  }
+
+  /**
+   * Adds an object and entries for packs that have none, and changes nothing that is there. Returns false when the name or one of the packs is
+   * listed by now, or packs were retired since `epoch`.
+   */
+  async publishMissing(
+    object: ObjectRecord,
+    packs: readonly PackRecordEntry[],
+    epoch: Epoch,
+  ): Promise<boolean> {
+    const added: Operation[] = packs.map((pack) => put(packKey(pack.id), pack));
+    added.push(put(objectKey(object.name), object));
+    const compares = [
+      { key: PACK_EPOCH, modRevision: epoch.modRevision },
+      ...added.map(({ key }) => ({ key, modRevision: 0 })),
+    ];
+    const operations = [...added, put(OBJECT_EPOCH, { name: object.name })];
+    return (await this.#control.transact(compares, operations)).committed;
   }
 
   async removeObject(name: string): Promise<ObjectRecord> {

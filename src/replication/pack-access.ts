@@ -22,7 +22,7 @@ export interface PackAccessOptions {
   readonly store: Store;
   readonly peers: Peers;
   readonly pool: WorkerPool;
-  readonly catalog: Catalog;
+  readonly catalog: Pick<Catalog, 'pack'>;
   readonly receiver: Receiver;
   readonly codecId: Digest;
   /** A pack that this node should have cannot be opened: it must not be served any more. */

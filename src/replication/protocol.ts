@@ -17,6 +17,9 @@ export const PACK_VERIFY = 'pack.verify';
 /** Forget these packs, and give their space back. */
 export const PACK_RETIRE = 'pack.retire';
 
+/** One page of the packs that a node can serve, for whoever has to do without the catalog. */
+export const PACK_LIST = 'pack.list';
+
 /** Packs asked about in one call: 66 bytes of JSON each. */
 export const PACKS_PER_CALL_MAX = 1000;
 /** Ranges in one pull. */

@@ -1,5 +1,6 @@
 /**
- * Long runs of the tests that draw their faults from a seed: `npm run campaign -- [--minutes N] [part of a path …]`.
+ * Long runs of the tests that draw their faults from a seed: `npm run campaign -- [--minutes N] [part of a path …]`, and the corruption
+ * campaign: `npm run campaign -- --faults N [--seed N] [--canary SITE] [--json]`; exit 1 when a fault was silent.
  * In: for how long (default 30 minutes), and which tests (default: all that know KWAM_CAMPAIGN). Out: one line a run with its
  * seed; exit 1 when any run failed. A failure is repeated with KWAM_CAMPAIGN=1 KWAM_SEED=<seed> npx vitest run <file>.
  */
@@ -7,6 +8,8 @@ import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { isSiteName, runCorruption, SITES } from './corruption/corruption.ts';
+import { showReport } from './corruption/report.ts';
 
 const TESTS = new URL('..', import.meta.url).pathname;
 const VITEST = new URL('../../node_modules/vitest/vitest.mjs', import.meta.url).pathname;
@@ -14,8 +17,42 @@ const MINUTES_DEFAULT = 30;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { minutes: { type: 'string', default: String(MINUTES_DEFAULT) } },
+  options: {
+    minutes: { type: 'string', default: String(MINUTES_DEFAULT) },
+    faults: { type: 'string' },
+    seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
+    canary: { type: 'string' },
+    json: { type: 'boolean', default: false },
+  },
 });
+if (values.faults !== undefined) process.exit(await corruption(values.faults));
+
+async function corruption(wanted: string): Promise<number> {
+  const [faults, seed, canary] = [Number(wanted), Number(values.seed), values.canary];
+  const isWhole = (value: number, least: number): boolean => Number.isSafeInteger(value) && value >= least;
+  if (!isWhole(faults, 1) || !isWhole(seed, 0) || (canary !== undefined && !isSiteName(canary))) {
+    const sites = Object.keys(SITES).join(', ');
+    console.error(
+      `expected --faults above 0, a whole --seed and a --canary of ${sites}; got ${process.argv.slice(2).join(' ')}`,
+    );
+    return 2;
+  }
+  let shown = 0;
+  const report = await runCorruption({
+    faults,
+    seed,
+    ...(canary === undefined ? {} : { canary }),
+    onProgress(site, done, total) {
+      if (!process.stderr.isTTY || performance.now() - shown < 500) return;
+      shown = performance.now();
+      process.stderr.write(`\r\x1b[K${site} ${done} of ${total}`);
+    },
+  });
+  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
+  console.log(values.json ? JSON.stringify(report) : showReport(report));
+  return report.silent === 0 ? 0 : 1;
+}
+
 const minutes = Number(values.minutes);
 if (!(minutes > 0)) {
   console.error(`expected --minutes above 0, got ${values.minutes}`);
