@@ -7,7 +7,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 export interface Clock {
   now(): number;
   monotonic(): number;
-  /** Resolves after `ms`, rejects with the signal's reason when aborted. Does not keep the process alive. */
+  /**
+   * Resolves after `ms`, rejects with the signal's reason when aborted. Keeps the process alive until then: whoever waits has something left
+   * to do, and what only passes the time is ended by its signal.
+   */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
