@@ -24,6 +24,8 @@ const probeRuns = Uint32Array.from({ length: 16 }, (_, i) =>
 );
 /** V8 replaces its first, slow code of the kernel after about 9 ms of use (measured); the rest measures the final code. */
 const probeMs = 24;
+/** On a machine so busy that the time is over after a round or two, one interruption would decide; among so many some pass undisturbed. */
+const probeRoundsMin = 16;
 
 export function chooseEngine(
   kernels: Kernels,
@@ -46,9 +48,9 @@ function isFaster(one: HashEngine, two: HashEngine, clock: Pick<Clock, 'monotoni
   };
   let [bestOne, bestTwo] = [Infinity, Infinity];
   const end = clock.monotonic() + probeMs;
-  do {
+  for (let round = 0; round < probeRoundsMin || clock.monotonic() < end; round++) {
     bestOne = Math.min(bestOne, timeRound(one));
     bestTwo = Math.min(bestTwo, timeRound(two));
-  } while (clock.monotonic() < end);
+  }
   return bestOne < bestTwo;
 }
