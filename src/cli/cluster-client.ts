@@ -17,7 +17,6 @@ import { leaseMs } from '../limits.ts';
 import { parseAddress } from '../transport/address.ts';
 import { grpcTransport } from '../transport/grpc.ts';
 import type { Connection, JsonValue, PeerId, Transport } from '../transport/transport.ts';
-import { chooseIdentity } from './choose-identity.ts';
 import { ADMIN, clusterDirectory, controlPath, controlUrl, identityPath } from './cluster-directory.ts';
 import type { Shell } from './shell.ts';
 import { startProgress } from './terminal.ts';
@@ -99,6 +98,8 @@ async function openRemote(shell: Shell, options: ClusterOptions, address: string
     );
   }
   const wish = { from: options.identity, directory: '.', name: '' };
+  // Loaded only here: the Workload API and the readers of secrets take a quarter of a command's processor time at start.
+  const { chooseIdentity } = await import('./choose-identity.ts');
   const identity = await chooseIdentity(shell, wish)();
   const only: NodeName = { name: options.node ?? address, address, state: 'up' };
   return new Cluster(shell, {
