@@ -26,7 +26,6 @@ import { countUnderReplicated } from './repair/responsibility.ts';
 import { type ScrubServices, scrub } from './repair/scrub.ts';
 import { type SurplusServices, trimSurplus } from './repair/surplus.ts';
 import type { Lineage } from './replication/lineage.ts';
-import type { Store } from './store/store.ts';
 import { watch } from './workload/watch.ts';
 
 /** Stops a chore and waits for it. */
@@ -42,13 +41,18 @@ const GARBAGE_DELAY_MS = 1000;
 const GARBAGE_DELAY_MS_MAX = 60_000;
 /** Rounds of all nodes would otherwise begin together and meet on the same disks. */
 const SCRUB_JITTER = 0.1;
-const SCRUBBED_AT = 'scrubbed-at';
 
-export function keepGauges(metrics: Metrics, store: Store, clock: Clock, log: Logger): Stop {
+export function keepGauges(
+  metrics: Metrics,
+  { store, rounds, clock }: Pick<ScrubServices, 'store' | 'rounds' | 'clock'>,
+  log: Logger,
+): Stop {
   const count = async (): Promise<void> => {
     const { packs, bytes } = store.statistics();
     metrics.storedPacks.set(packs);
     metrics.storedBytes.set(bytes);
+    metrics.scrubProgress.set(rounds.progress);
+    metrics.scrubAgeSeconds.set(rounds.ageMs / 1000);
   };
   return every(clock, GAUGES_EVERY_MS, count, (error) => {
     log.warn({ error: String(error) }, 'what is stored could not be counted');
@@ -185,21 +189,18 @@ export function sweepOrphans(orphans: Orphans, intervalMs: number, clock: Clock,
 
 /** A full round every `intervalMs`, counted over restarts; a round that was cut off goes on where it stopped. */
 export function scrubRegularly(services: ScrubServices, random: Random, log: Logger): Stop {
-  const { store, clock, limits } = services;
+  const { clock, limits } = services;
   const stopping = new AbortController();
   const jitterMs = random.below(Math.floor(limits.intervalMs * SCRUB_JITTER));
-  const isDue = (): boolean =>
-    clock.now() - Number(store.getNote(SCRUBBED_AT) ?? 0) >= limits.intervalMs + jitterMs;
   const round = async (): Promise<void> => {
-    if (store.getNote(SCRUBBED_AT) === undefined) store.putNote(SCRUBBED_AT, String(clock.now()));
-    if (!isDue()) return;
+    if (services.rounds.ageMs < limits.intervalMs + jitterMs) return;
     const result = await scrub(services, {
       full: false,
+      isYielding: true,
       signal: stopping.signal,
       onProgress: () => undefined,
     });
     if (stopping.signal.aborted) return;
-    store.putNote(SCRUBBED_AT, String(clock.now()));
     log.info(result, 'everything was read back and verified');
   };
   const stop = every(clock, Math.min(limits.intervalMs, 60_000), round, (error) => {

@@ -38,6 +38,7 @@ import type { Random } from './random.ts';
 import { Orchestrator, patienceOf } from './repair/orchestrator.ts';
 import { Orphans } from './repair/orphans.ts';
 import type { Patience } from './repair/reconstruction.ts';
+import { ScrubRounds } from './repair/scrub-rounds.ts';
 import { Catalog } from './replication/catalog.ts';
 import { Distributor } from './replication/distribute.ts';
 import { Lineage } from './replication/lineage.ts';
@@ -48,6 +49,7 @@ import type { Store } from './store/store.ts';
 import type { ProbeAnswer } from './transport/probe.ts';
 import type { Transport } from './transport/transport.ts';
 import { ByteBudget } from './workers/byte-budget.ts';
+import { Demand } from './workers/demand.ts';
 import type { WorkerPool } from './workers/pool.ts';
 
 export interface DataPlaneOptions extends Observing {
@@ -92,7 +94,7 @@ export interface DataPlane {
 const ORPHANS = { graceMs: 24 * 3_600_000, intervalMs: 3_600_000 };
 
 export async function runDataPlane(options: DataPlaneOptions, onClose: OnClose): Promise<DataPlane> {
-  const { self, store, control, transport, clock, random, metrics, log, metricsAddress } = options;
+  const { self, control, transport, clock, random, metrics, log, metricsAddress } = options;
   let membership: Membership | undefined;
   const directory = { members: async () => (await membership?.members()) ?? [] };
   const peers = new Peers(self.name, transport, directory, clock);
@@ -113,7 +115,7 @@ export async function runDataPlane(options: DataPlaneOptions, onClose: OnClose):
   membership = joined;
   onClose(() => joined.leave());
 
-  onClose(keepGauges(metrics, store, clock, log));
+  onClose(keepGauges(metrics, parts.scrub, log));
   onClose(tendRedundancy(parts, metrics, options.redundancy ?? {}, log));
   onClose(scrubRegularly(parts.scrub, random, log));
   onClose(sweepOrphans(parts.orphans, (options.orphans ?? ORPHANS).intervalMs, clock, log));
@@ -160,6 +162,7 @@ function assemble(
   const { createIndex } = options;
   const compact = { ...restore, lineage, control, clock, distributor, known, packBytesTarget, createIndex };
   const garbage = new GarbageTimer(compact, clock, log);
+  const demand = new Demand(clock);
   const parts: ServiceParts = {
     access: options.access,
     consent: options.consent,
@@ -186,7 +189,16 @@ function assemble(
       clock,
       onLooked: observeIngest(options),
     },
-    scrub: { store, pool, clock, limits: plan.scrub, observer: observeScrub(options, store) },
+    scrub: {
+      store,
+      pool,
+      clock,
+      limits: plan.scrub,
+      observer: observeScrub(options, store),
+      rounds: new ScrubRounds(store, clock),
+      demand,
+    },
+    demand,
     repair: { store, peers, catalog, replicate, clock, onRelaxed, onRepaired: observeRepair(options) },
     surplus: {
       store,

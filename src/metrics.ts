@@ -191,6 +191,14 @@ function levels(family: Family) {
       'kwam_catalog_in_doubt',
       '1 while this node removes nothing, because the catalog is not the one that knows its packs, or went back.',
     ),
+    scrubProgress: family.level(
+      'kwam_scrub_progress_ratio',
+      'Of the bytes stored here, those that the round of reading back in progress has verified; 1 between rounds.',
+    ),
+    scrubAgeSeconds: family.level(
+      'kwam_scrub_oldest_unverified_seconds',
+      'The last verification of any byte stored here is at most so long ago.',
+    ),
     memoryBudgetBytes: family.level('kwam_memory_budget_bytes', 'The memory this node may use.'),
   };
 }

@@ -43,6 +43,7 @@ import { missingOf, storedIdsOf } from './replication/redundancy.ts';
 import type { ConsentDesk } from './rollout/consent-desk.ts';
 import type { Store } from './store/store.ts';
 import type { CallContext, Handler, JsonValue } from './transport/transport.ts';
+import type { Demand } from './workers/demand.ts';
 
 export type ObjectSummary = Omit<ObjectRecord, 'schema' | 'parts' | 'packs'>;
 
@@ -73,6 +74,7 @@ export interface ServiceParts {
   readonly recover: RecoverServices;
   readonly lineage: Lineage;
   readonly orphans: Orphans;
+  readonly demand: Demand;
   /** What `node.status` says beside the store's statistics. */
   readonly describe: () => { readonly [name: string]: JsonValue };
   /** The seconds that reading for a pull took. */
@@ -94,15 +96,19 @@ export function createHandler(parts: ServiceParts): Handler {
   };
   return {
     call(method, request, context) {
-      const act = methods[parts.access.admit(method, context)];
-      return withProgress((report) => act(request, report, context), isQuiet(method));
+      const name = parts.access.admit(method, context);
+      const answers = withProgress((report) => methods[name](request, report, context), isQuiet(method));
+      return SERVED.has(name) ? parts.demand.during(answers) : answers;
     },
     pull(request: JsonValue, context: CallContext) {
       parts.access.admitPull(context);
-      return serveAndDoubt(parts, parsePull(request));
+      return parts.demand.during(serveAndDoubt(parts, parsePull(request)));
     },
   };
 }
+
+/** Somebody waits for these, and for pulls. */
+const SERVED: ReadonlySet<MethodName> = new Set(['object.put', 'object.get', 'object.verify', PACK_RECEIVE]);
 
 /** A pack that cannot be opened for a peer is not offered to the next one. */
 async function* serveAndDoubt(parts: ServiceParts, request: PullRequest): AsyncGenerator<Uint8Array> {

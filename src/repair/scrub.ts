@@ -1,7 +1,8 @@
 /**
  * Reads every pack of this node back and verifies every byte of it, parity shards like all others.
  * In: nothing but the store. Out: how much was checked and what was bad; bad packs are in quarantine when it returns, and are
- * not served from the moment they are found. Throttled; it remembers how far it came, so that a restart goes on there.
+ * not served from the moment they are found. It remembers how far it came, so that a restart goes on there (scrub-rounds.ts). Throttled: to the
+ * plan's rate, and to a tenth of it while somebody waits for this node.
  * Does not repair: see repair.ts.
  */
 import type { Clock } from '../clock.ts';
@@ -11,7 +12,9 @@ import type { Plan } from '../plan.ts';
 import { verifyPack } from '../replication/pack-tasks.ts';
 import type { PackVerification } from '../store/pack-verify.ts';
 import type { Store } from '../store/store.ts';
+import type { Demand } from '../workers/demand.ts';
 import type { WorkerPool } from '../workers/pool.ts';
+import type { ScrubRounds } from './scrub-rounds.ts';
 
 export interface ScrubObserver {
   verified(bytes: number, records: number): void;
@@ -27,11 +30,15 @@ export interface ScrubServices {
   readonly clock: Clock;
   readonly limits: Plan['scrub'];
   readonly observer: ScrubObserver;
+  readonly rounds: ScrubRounds;
+  readonly demand: Pick<Demand, 'isPressing'>;
 }
 
 export interface ScrubRequest {
-  /** From the first pack; otherwise from where the last scrub stopped, round to there again. */
+  /** From the first pack; otherwise from where the last scrub stopped, which is the first pack when it was complete. */
   readonly full: boolean;
+  /** Nobody waits for it: it makes way for those who wait for something else. */
+  readonly isYielding?: boolean;
   readonly signal?: AbortSignal;
   readonly onProgress: (bytesDone: number, bytesTotal: number) => void;
 }
@@ -45,16 +52,17 @@ export interface ScrubResult {
   readonly quarantined: number;
 }
 
-const CURSOR = 'scrub-cursor';
-const CURSOR_EVERY_PACKS = 16;
 const PAGE = 256;
+/** While others are served. Slower: they feel it less, and a busy node takes longer to find what rots. */
+const YIELDING_SLOWDOWN = 10;
 
 export async function scrub(services: ScrubServices, request: ScrubRequest): Promise<ScrubResult> {
-  const { store, clock, limits } = services;
+  const { store, clock, limits, rounds, demand } = services;
   const bytesTotal = store.statistics().bytes;
   const result = { packs: 0, checkedBytes: 0, corrupt: 0, quarantined: 0 };
   const started = clock.monotonic();
-  for (const pack of packsToCheck(store, request.full)) {
+  let dueMs = 0;
+  for (const pack of presentPacks(store, rounds.begin(request.full))) {
     if (request.signal?.aborted) break;
     const checked = await scrubPack(services, pack);
     result.packs++;
@@ -62,26 +70,17 @@ export async function scrub(services: ScrubServices, request: ScrubRequest): Pro
     result.corrupt += checked.corrupt;
     if (checked.corrupt > 0) result.quarantined++;
     request.onProgress(result.checkedBytes, bytesTotal);
-    if (result.packs % CURSOR_EVERY_PACKS === 0) store.putNote(CURSOR, pack);
-    const dueMs = (result.checkedBytes / limits.bytesPerSecondMax) * 1000;
+    rounds.passed(pack, checked.bytes);
+    const isSlow = request.isYielding === true && demand.isPressing;
+    dueMs += (checked.bytes / limits.bytesPerSecondMax) * 1000 * (isSlow ? YIELDING_SLOWDOWN : 1);
     const aheadMs = dueMs - (clock.monotonic() - started);
     if (aheadMs > 0) await clock.sleep(aheadMs, request.signal);
   }
-  if (!request.signal?.aborted) store.putNote(CURSOR, '');
+  if (!request.signal?.aborted) rounds.complete();
   return result;
 }
 
-/** Ids only, so that packs may come and go meanwhile; those after the cursor first. */
-function* packsToCheck(store: Store, full: boolean): Generator<DigestHex> {
-  const cursor = full ? undefined : (store.getNote(CURSOR) as DigestHex | undefined) || undefined;
-  yield* presentPacks(store, cursor);
-  if (cursor === undefined) return;
-  for (const pack of presentPacks(store, undefined)) {
-    if (pack > cursor) return;
-    yield pack;
-  }
-}
-
+/** Ids only, so that packs may come and go meanwhile. */
 function* presentPacks(store: Store, after: DigestHex | undefined): Generator<DigestHex> {
   for (;;) {
     const page = store.listPacks(after, PAGE);

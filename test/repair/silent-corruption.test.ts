@@ -24,6 +24,7 @@ import {
 import { type RestorePackInput, restorePack } from '../../src/pipeline/restore-tasks.ts';
 import { seededRandom } from '../../src/random.ts';
 import { type ScrubServices, scrub, scrubDoubted } from '../../src/repair/scrub.ts';
+import { ScrubRounds } from '../../src/repair/scrub-rounds.ts';
 import type { SealedPack } from '../../src/store/pack-writer.ts';
 import { Store } from '../../src/store/store.ts';
 import { loadKernels } from '../../src/wasm/load.ts';
@@ -106,7 +107,16 @@ const detected = (site: string): Promise<number> => counted(`kwam_corruption_det
 
 function servicesWith(pool: WorkerPool): ScrubServices {
   const limits = { intervalMs: 1, bytesPerSecondMax: 1e12 };
-  return { store, pool, clock: systemClock, limits, observer: observeScrub(observing, store) };
+  const [rounds, demand] = [new ScrubRounds(store, systemClock), { isPressing: false }];
+  return {
+    store,
+    pool,
+    clock: systemClock,
+    limits,
+    observer: observeScrub(observing, store),
+    rounds,
+    demand,
+  };
 }
 
 const scrubAll = (services: ScrubServices) => scrub(services, { full: true, onProgress: () => undefined });
