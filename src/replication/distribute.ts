@@ -30,6 +30,14 @@ export interface DistributorOptions {
   readonly onRelaxed: (pack: DigestHex, domains: readonly (Domain | 'node')[]) => void;
 }
 
+/** Where the shards of one stripe may go; `load` counts those that a node has or is being given. */
+interface ShardHomes {
+  /** By preference. */
+  readonly order: readonly string[];
+  readonly load: Map<string, number>;
+  readonly perNodeMax: number;
+}
+
 export class Distributor {
   readonly #options: DistributorOptions;
   /** Each pack once at a time, though two puts may rely on it. */
@@ -123,7 +131,7 @@ export class Distributor {
     for (const shard of shards) this.#spreading.add(shard);
     try {
       for (const shard of sealed) await store.commitPack(shard);
-      await this.#spread(pack, sealed);
+      await this.#spread(pack, sealed, scheme.parityShards);
     } finally {
       for (const shard of shards) this.#spreading.delete(shard);
     }
@@ -131,25 +139,39 @@ export class Distributor {
     return shards;
   }
 
-  async #spread(pack: DigestHex, shards: readonly SealedPack[]): Promise<void> {
+  /** @param perNodeMax  the losses that the stripe survives: no node may hold more, or losing it alone would lose the pack. */
+  async #spread(pack: DigestHex, shards: readonly SealedPack[], perNodeMax: number): Promise<void> {
     const { peers, store, replicate } = this.#options;
     const nodes = (await peers.up()).filter((member) => member.weight > 0);
     const placement = place(pack, nodes, shards.length, replicate.antiAffinity, { allowRepeat: true });
-    if (placement.missing > 0) throw tooFewNodes(shards.length, placement.nodes.length, nodes, new Map());
+    const load = new Map<string, number>();
+    for (const node of placement.nodes) load.set(node, (load.get(node) ?? 0) + 1);
+    if (placement.missing > 0 || [...load.values()].some((count) => count > perNodeMax))
+      throw tooFewNodes(Math.ceil(shards.length / perNodeMax), nodes.length, nodes, new Map());
     if (placement.relaxed.length > 0) this.#options.onRelaxed(pack, placement.relaxed);
-    const spare = candidates(pack, nodes);
+    const homes = { order: candidates(pack, nodes), load, perNodeMax };
     await Promise.all(
       shards.map(async (shard, i) => {
-        const holder = await this.#giveShard(shard.id, [placement.nodes[i]!, ...spare]);
+        const holder = await this.#giveShard(shard.id, placement.nodes[i]!, homes);
         if (holder !== peers.self) await store.retirePack(shard.id);
       }),
     );
   }
 
-  async #giveShard(shard: DigestHex, nodes: readonly string[]): Promise<string> {
+  /** To its first choice, else to the node with the fewest shards of the stripe, best first among equals. */
+  async #giveShard(
+    shard: DigestHex,
+    first: string,
+    { order, load, perNodeMax }: ShardHomes,
+  ): Promise<string> {
     const failed = new Map<string, unknown>();
-    for (const node of nodes) {
-      if (!failed.has(node) && (await this.#give(shard, node, failed))) return node;
+    const loadOf = (node: string): number => load.get(node) ?? 0;
+    for (let node: string | undefined = first; node !== undefined; ) {
+      if (await this.#give(shard, node, failed)) return node;
+      load.set(node, loadOf(node) - 1);
+      const open = order.filter((one) => !failed.has(one) && loadOf(one) < perNodeMax);
+      node = open.toSorted((a, b) => loadOf(a) - loadOf(b))[0];
+      if (node !== undefined) load.set(node, loadOf(node) + 1);
     }
     throw tooFewNodes(1, 0, [], failed);
   }
