@@ -23,10 +23,12 @@ export async function joinParts(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const bytesMax = count * manifestPartBytes;
   if (bytesMax === 0 || bytesMax > envelopeBytesMax) throw refused(`${count} parts of it`);
-  const envelope = new Uint8Array(bytesMax);
+  let envelope = new Uint8Array(0);
   let at = 0;
   for await (const part of parts) {
-    if (at + part.length > bytesMax) throw refused('more than that');
+    // Most manifests are one part, far smaller than a part may be.
+    if (at === 0) envelope = new Uint8Array(count === 1 ? part.length : bytesMax);
+    if (at + part.length > envelope.length) throw refused('more than that');
     envelope.set(part, at);
     at += part.length;
   }

@@ -46,7 +46,8 @@ async function* streamRanges(
   onRead: (seconds: number) => void,
 ): AsyncGenerator<Uint8Array> {
   const file = await files.open(path, 'read');
-  const buffer = new Uint8Array(messageBytesMax);
+  const most = ranges.reduce((bytes, [start, end]) => Math.max(bytes, end - start), 0);
+  const buffer = new Uint8Array(Math.min(messageBytesMax, most));
   try {
     for (const [start, end] of ranges) {
       for (let at = start; at < end; ) {

@@ -125,15 +125,17 @@ export class Store {
     const layout = layoutOf(options.directory);
     makeLayout(fileSystem, layout);
     const lock = await acquireStoreLock(options.directory);
+    let store: Store | undefined;
     try {
       const scan = scanStore(fileSystem, layout);
       const state = inspectIndex(fileSystem, layout);
       const evidence = state === 'sealed' ? undefined : discardIndex(fileSystem, layout, state);
       breakSeal(fileSystem, layout);
-      const store = new Store(options, layout, lock);
+      store = new Store(options, layout, lock);
       await store.#recover(scan, INDEX_OUTCOME[state], evidence);
       return store;
     } catch (error) {
+      if (store !== undefined) await store.#index.close();
       await lock.release();
       throw error;
     }

@@ -2,7 +2,9 @@
  * The memory twin of the transport: a network of any number of peers inside one process, for tests and simulation.
  * Uses the same credits, messages and stream halves as grpc.ts; only the wire is a queue. Bytes and JSON are copied, as
  * on a real wire, so that nobody comes to rely on sharing.
- * With a seed it is a bad network: latency per message, connections that break, single bits that flip in bulk bytes.
+ * With a seed it is a bad network: latency per message, connections that break, single bits that flip in bulk bytes, calls that arrive
+ * twice, directions in which nothing arrives. A stream keeps its order, as over TCP: a lost packet is one that comes late and holds
+ * up what follows it, and only different streams overtake each other.
  * The faults repeat with the seed as long as the order of messages does. Does not model bandwidth.
  */
 import { type Clock, systemClock } from '../clock.ts';
@@ -15,6 +17,7 @@ import { CreditGate, CreditReceiver } from './credit.ts';
 import { lostPeer, portTaken, wrongPeer } from './failures.ts';
 import { creditBytesOf, type StreamOpen, serveStream } from './serve-stream.ts';
 import {
+  type CallContext,
   type Connection,
   type Handler,
   type Listener,
@@ -36,12 +39,25 @@ export interface MemoryFaults {
   readonly messagesPerBreak?: number;
   /** On average one bulk message in this many arrives with one bit flipped. */
   readonly messagesPerFlip?: number;
+  /** On average one message in this many is lost, and comes once it was sent again: up to `resendMsMax` later. */
+  readonly messagesPerLoss?: number;
+  readonly resendMsMax?: number;
+  /** On average one call in this many is carried out twice, and answered once. */
+  readonly callsPerDuplicate?: number;
+  /** After this long without an answer a peer gives a silent connection up. */
+  readonly silenceMs?: number;
 }
+
+export type NetworkFault = 'break' | 'flip' | 'loss' | 'duplicate' | 'blocked';
 
 export interface MemoryNetwork {
   transport(self: PeerId, observer?: TransportObserver): Transport;
   /** The peer that listens there is gone at once, as after kill -9: its streams break, its port is free. */
   kill(address: string): void;
+  /** From now on nothing that `from` sends arrives at `to`; the other direction is another matter. */
+  block(from: PeerId, to: PeerId): void;
+  unblock(from: PeerId, to: PeerId): void;
+  isBlocked(from: PeerId, to: PeerId): boolean;
 }
 
 interface Site {
@@ -56,12 +72,19 @@ interface ServedStream {
   cut(): void;
 }
 
+/** As gRPC's keepalive: a ping after 4 s, and 4 s for its answer (grpc.ts). */
+const SILENCE_MS = 8_000;
 /** First port that `HOST:0` gives out; the range of ephemeral ports (RFC 6335). */
 const PORT_FIRST = 49_152;
 
-export function memoryNetwork(faults?: MemoryFaults, clock: Clock = systemClock): MemoryNetwork {
+/** @param onFault  told of each fault that happened to a message. */
+export function memoryNetwork(
+  faults?: MemoryFaults,
+  clock: Clock = systemClock,
+  onFault: (fault: NetworkFault) => void = () => undefined,
+): MemoryNetwork {
   const sites = new Map<string, Site>();
-  const wire = new MemoryWire(faults, clock);
+  const wire = new MemoryWire(faults, clock, onFault);
   const kill = (address: string) => {
     const site = sites.get(address);
     sites.delete(address);
@@ -69,51 +92,84 @@ export function memoryNetwork(faults?: MemoryFaults, clock: Clock = systemClock)
   };
   return {
     kill,
+    block: (from, to) => void wire.blocked.add(directionOf(from, to)),
+    unblock: (from, to) => void wire.blocked.delete(directionOf(from, to)),
+    isBlocked: (from, to) => wire.isBlocked(from, to),
     transport: (self, observer = silentObserver) => new MemoryTransport(self, observer, sites, wire, kill),
   };
 }
 
+const directionOf = (from: PeerId, to: PeerId): string => `${from} ${to}`;
+
 /** Carries messages in order, late and sometimes badly. */
 class MemoryWire {
   readonly clock: Clock;
+  readonly blocked = new Set<string>();
+  readonly #onFault: (fault: NetworkFault) => void;
   readonly #faults: MemoryFaults;
   readonly #random: Random;
 
-  constructor(faults: MemoryFaults | undefined, clock: Clock) {
+  constructor(faults: MemoryFaults | undefined, clock: Clock, onFault: (fault: NetworkFault) => void) {
     this.clock = clock;
+    this.#onFault = onFault;
     this.#faults = faults ?? { seed: 0 };
     this.#random = seededRandom(this.#faults.seed);
   }
 
-  #oneIn(count: number | undefined): boolean {
-    return count !== undefined && this.#random.below(count) === 0;
+  #oneIn(count: number | undefined, fault: NetworkFault): boolean {
+    if (count === undefined || this.#random.below(count) !== 0) return false;
+    this.#onFault(fault);
+    return true;
   }
 
   breaks(): boolean {
-    return this.#oneIn(this.#faults.messagesPerBreak);
+    return this.#oneIn(this.#faults.messagesPerBreak, 'break');
+  }
+
+  comesTwice(): boolean {
+    return this.#oneIn(this.#faults.callsPerDuplicate, 'duplicate');
+  }
+
+  isBlocked(from: PeerId, to: PeerId): boolean {
+    return this.blocked.has(directionOf(from, to));
+  }
+
+  /** What somebody waits for that will never come. */
+  silence(): Promise<void> {
+    this.#onFault('blocked');
+    return this.clock.sleep(this.#faults.silenceMs ?? SILENCE_MS);
   }
 
   copyOf(message: Uint8Array, bulk: boolean): Uint8Array {
     const copy = message.slice();
-    if (bulk && this.#oneIn(this.#faults.messagesPerFlip)) {
+    if (bulk && this.#oneIn(this.#faults.messagesPerFlip, 'flip')) {
       const bit = this.#random.below(copy.length * 8);
       copy[bit >>> 3]! ^= 1 << (bit & 7);
     }
     return copy;
   }
 
-  /** One direction of one stream: what is posted runs later, one after another. */
-  lane(): (act: () => void) => void {
+  /** One direction of one stream: what is posted runs later, one after another, and nothing after one that was lost for good. */
+  lane(from: PeerId, to: PeerId, onSilence: () => void): (act: () => void) => void {
     let last: Promise<void> = Promise.resolve();
+    let isLost = false;
+    const deliver = (act: () => void): void => {
+      if (isLost) return;
+      isLost = this.isBlocked(from, to);
+      if (isLost) void this.silence().then(onSilence);
+      else act();
+    };
     return (act) => {
       const pause = this.#latencyMs();
-      last = last.then(() => (pause > 0 ? this.clock.sleep(pause) : undefined)).then(act);
+      last = last.then(() => (pause > 0 ? this.clock.sleep(pause) : undefined)).then(() => deliver(act));
     };
   }
 
   #latencyMs(): number {
-    const { latencyMsMin = 0, latencyMsMax = latencyMsMin } = this.#faults;
-    return latencyMsMin + this.#random.below(latencyMsMax - latencyMsMin + 1);
+    const { latencyMsMin = 0, latencyMsMax = latencyMsMin, resendMsMax = 0 } = this.#faults;
+    const latency = latencyMsMin + this.#random.below(latencyMsMax - latencyMsMin + 1);
+    const isLate = this.#oneIn(this.#faults.messagesPerLoss, 'loss');
+    return isLate ? latency + this.#random.below(resendMsMax + 1) : latency;
   }
 }
 
@@ -161,6 +217,10 @@ class MemoryTransport implements Transport {
     parseAddress(address);
     const peer = this.#sites.get(address)?.peer;
     if (peer === undefined) throw lostPeer(address);
+    if (this.#wire.isBlocked(this.#self, peer) || this.#wire.isBlocked(peer, this.#self)) {
+      await this.#wire.silence();
+      throw lostPeer(address);
+    }
     if (expected !== undefined && peer !== expected) throw wrongPeer(address, expected, peer);
     const live = new Set<ServedStream>();
     let closed = false;
@@ -195,8 +255,8 @@ class MemoryTransport implements Transport {
   }
 
   #openStream(site: Site, address: string, request: StreamOpen, live: Set<ServedStream>): CreditReceiver {
-    const toServer = this.#wire.lane();
-    const toClient = this.#wire.lane();
+    const toServer = this.#wire.lane(this.#self, site.peer, () => stream.cut());
+    const toClient = this.#wire.lane(site.peer, this.#self, () => stream.cut());
     const left = new AbortController();
     const open = decodeOpen(encodeOpen(request)) as StreamOpen;
     const gate = new CreditGate(creditBytesOf(open), this.#wire.clock, (ms) =>
@@ -237,8 +297,26 @@ class MemoryTransport implements Transport {
         .finally(() => {
           for (const streams of [site.streams, live]) streams.delete(stream);
         });
-    toServer(() => void serve());
+    toServer(() => {
+      if (left.signal.aborted) return;
+      void serve();
+      if (open.kind === 'call' && this.#wire.comesTwice()) void serveUnheard(open, site.handler, context);
+    });
     return receiver;
+  }
+}
+
+/** Carries a call out whose answers nobody gets. Its failure is one of them. */
+async function serveUnheard(
+  open: Extract<StreamOpen, { kind: 'call' }>,
+  handler: Handler,
+  context: CallContext,
+): Promise<void> {
+  try {
+    for await (const _ of handler.call(open.method, open.request, context))
+      if (context.signal.aborted) return;
+  } catch {
+    return; // a failure is an answer too, and nobody hears it
   }
 }
 
