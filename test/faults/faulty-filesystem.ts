@@ -225,6 +225,7 @@ export class FaultyFileSystem implements FileSystem {
 
   /** The disk after a power failure now. This object is of no use afterwards. */
   crash(): FaultyFileSystem {
+    this.#lost = true;
     const after = new FaultyFileSystem(this.#random);
     const survivors = new Map<Inode, Uint8Array>();
     const contentOf = (inode: Inode): Uint8Array => {
