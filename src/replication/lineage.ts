@@ -148,7 +148,7 @@ function doubtOf(expected: string, actual: string): KwamError {
   return new KwamError(
     'INTEGRITY',
     `this node keeps every pack: expected ${expected}, got ${actual}. What the catalog does not list may be needed: point --control at the ` +
-      'right store or restore its newest state; kwam-dp repair --adopt makes the present one count',
+      'right store, restore its newest state, or kwam-dp repair --names (objects from the packs) or repair --adopt (this one counts)',
     { context: { expected, actual } },
   );
 }

@@ -12,6 +12,7 @@ import { makeTree } from '../faults/trees.ts';
 
 const seed = chosenSeed('restart');
 const ROUNDS = CAMPAIGN ? 40 : 2;
+const timeout = CAMPAIGN ? 3600_000 : 60_000;
 const AWAY = 'n0002';
 
 let cluster: TestCluster;
@@ -34,7 +35,9 @@ async function repaired(): Promise<object> {
   return { remaining, unrepairable, waiting };
 }
 
-test('a node that has just started again is waited for: nothing is called unrepairable', async () => {
+test('a node that has just started again is waited for: nothing is called unrepairable', {
+  timeout,
+}, async () => {
   for (let round = 0; round < ROUNDS; round++) {
     // The others know the node and have connections to its earlier process.
     expect((await cluster.repairAll()).remaining).toBe(0);
