@@ -7,7 +7,7 @@ import { relative, resolve } from 'node:path';
 import type { Command } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { EXIT } from '../errors.ts';
-import { compile } from '../language/compile.ts';
+import { judge, type ResolvedText, resolveText } from '../language/compile.ts';
 import { type GuardVerdict, guardEntries, guardVerdicts } from '../language/guard-verdict.ts';
 import { checkJson } from '../language/render-json.ts';
 import { renderPretty } from '../language/render-pretty.ts';
@@ -19,10 +19,13 @@ import { programText } from './program-file.ts';
 import { counted, parseCount } from './quantity.ts';
 import type { Shell } from './shell.ts';
 import { isColoured, printLine, printTable } from './terminal.ts';
+import { Timings } from './timings.ts';
 
 interface CheckOptions {
   readonly inventory?: string;
   readonly allowHoles?: boolean;
+  readonly token?: string;
+  readonly timings?: boolean;
   readonly json?: boolean;
   readonly sarif?: boolean;
   readonly from?: string[];
@@ -41,11 +44,16 @@ export function define(command: Command, shell: Shell): void {
       '--inventory <file>',
       'the nodes that exist (kwam.inventory/v1): sizes and spread are checked against them',
     )
+    .option(
+      '--token <file>',
+      'a consent request or token: the scope of its deploy must lie within what it covers',
+    )
     .option('--allow-holes', 'holes are notes, not errors')
     .option('--from <directory...>', 'where modules outside std/ lie, as NAME.kwam')
     .option('--simulate', 'simulate each guard too, beside the closed form')
     .option('--seed <number>', 'chance of the simulation: the same seed, the same losses', '1')
     .option('--years <number>', 'how long to simulate; default: until the losses make an interval')
+    .option('--timings', 'say on stderr how long each stage took, from the start of the process')
     .option('--json', 'print one JSON document (kwam.check/v1)')
     .option('--sarif', 'print SARIF 2.1.0')
     .addHelpText(
@@ -63,12 +71,27 @@ Examples:
 }
 
 async function check(shell: Shell, file: string, options: CheckOptions): Promise<void> {
+  const timings = new Timings();
+  await checked(shell, file, options, timings.mark);
+  timings.mark('render');
+  if (options.timings === true) shell.note(timings.line);
+}
+
+async function checked(
+  shell: Shell,
+  file: string,
+  options: CheckOptions,
+  mark: (stage: string) => void,
+): Promise<void> {
   const text = programText(file);
   const places = { environment: shell.environment, sources: options.from ?? [] };
   const { modules, tables } = await modulesOf(file, text, places);
   const inventory = options.inventory === undefined ? undefined : readInventory(options.inventory);
-  const context = { tables, ...(inventory === undefined ? {} : { inventory }) };
-  const compiled = compile(file, text, { modules, context, allowHoles: options.allowHoles === true });
+  mark('verify modules');
+  const resolved = resolveText(file, text, { modules, mark, allowHoles: options.allowHoles === true });
+  const consentResource = options.token === undefined ? undefined : await scopeOf(options.token, resolved);
+  const context = { tables, ...(inventory && { inventory }), ...(consentResource && { consentResource }) };
+  const compiled = judge(resolved, { context, mark });
   const verdicts = guardVerdicts(compiled.program, context);
   shell.exitCode = compiled.ok ? EXIT.success : EXIT.no;
   if (options.sarif) {
@@ -95,6 +118,12 @@ async function check(shell: Shell, file: string, options: CheckOptions): Promise
     shell.output,
     `${file}: ${errors === 0 ? 'no errors' : counted(errors, 'error')}, ${counted(holes, 'hole')}`,
   );
+}
+
+/** Loaded when there is a token: a check without one does not pay for signatures. */
+async function scopeOf(token: string, { program }: ResolvedText) {
+  const { tokenScope } = await import('./token-scope.ts');
+  return tokenScope(token, program);
 }
 
 /** Code scanning looks for files under the directory in which the tool was started. */

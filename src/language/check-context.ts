@@ -39,7 +39,7 @@ export interface StandardTables {
 export interface CheckContext {
   readonly tables: StandardTables;
   readonly inventory?: Inventory;
-  /** The resource glob of the token that this deploy names, when the caller has read and verified it. */
+  /** The resource glob of the token that this deploy names, when the caller has read it. A seed verifies it again. */
   readonly consentResource?: (deploy: string) => string | undefined;
 }
 

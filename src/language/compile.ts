@@ -19,6 +19,8 @@ export interface ResolveOptions {
   readonly modules: ModuleResolver;
   /** Holes are notes instead of errors. */
   readonly allowHoles?: boolean;
+  /** Told when a stage of the sentence is over. */
+  readonly mark?: (stage: string) => void;
 }
 
 export interface CompileOptions extends ResolveOptions {
@@ -44,6 +46,7 @@ export interface Compiled extends ResolvedText {
 /** The first half, for those who must know the program before they know what to check it against. */
 export function resolveText(file: string, text: string, options: ResolveOptions): ResolvedText {
   const parsed = parse(file, text);
+  options.mark?.('parse');
   const { source, isRefused } = parsed;
   const { program, diagnostics } = resolve(parsed, options.modules);
   const all = [
@@ -52,12 +55,21 @@ export function resolveText(file: string, text: string, options: ResolveOptions)
     ...holeDiagnostics(program, options.allowHoles ?? false),
     ...checkModule(parsed.program, program),
   ];
+  options.mark?.('resolve');
   return { source, parsed, program, diagnostics: all, isRefused };
 }
 
 export function compile(file: string, text: string, options: CompileOptions): Compiled {
-  const resolved = resolveText(file, text, options);
-  const found = resolved.isRefused ? [] : check(resolved.program, options.context);
+  return judge(resolveText(file, text, options), options);
+}
+
+/** The second half. */
+export function judge(
+  resolved: ResolvedText,
+  { context, mark }: Pick<CompileOptions, 'context' | 'mark'>,
+): Compiled {
+  const found = resolved.isRefused ? [] : check(resolved.program, context);
   const all = sortDiagnostics([...resolved.diagnostics, ...found]);
+  mark?.('check');
   return { ...resolved, diagnostics: all, ok: !hasErrors(all) };
 }

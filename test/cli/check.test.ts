@@ -137,3 +137,14 @@ describe('--simulate', () => {
     expect(code).toBe(2);
   });
 });
+
+test('--timings names every stage on stderr, in order, and leaves stdout as it is', async () => {
+  const [plain, timed] = [
+    await mainHere(['check', EXAMPLE]),
+    await mainHere(['check', EXAMPLE, '--timings']),
+  ];
+  expect(timed.stdout).toBe(plain.stdout);
+  const stages = ['process start', 'load code', 'verify modules', 'parse', 'resolve', 'check', 'render'];
+  const line = stages.map((stage) => `${stage} [0-9.]+ ms`).join(', ');
+  expect(timed.stderr).toMatch(new RegExp(`^timings: ${line}; [0-9.]+ ms in all\n$`));
+});

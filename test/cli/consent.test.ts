@@ -38,6 +38,35 @@ beforeAll(() => {
 
 afterAll(() => fs.rmSync(ROOT, { recursive: true }));
 
+describe('check --token', () => {
+  const check = (name: string, program = PROGRAM) => mainHere(['check', program, '--token', file(name)]);
+
+  it('accepts a scope that the token covers, and shows what a wider one covers beyond it', async () => {
+    expect((await request('scope.json')).code).toBe(0);
+    expect((await check('scope.json')).code).toBe(0);
+    const wider = file('wider.kwam');
+    fs.writeFileSync(
+      wider,
+      fs.readFileSync(PROGRAM, 'utf8').replace('scope fleet.h100_pool', 'scope fleet.h100_*'),
+    );
+    const { code, stdout } = await check('scope.json', wider);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(
+      /error KW5003: expected a scope within the token's `fleet\.h100_pool`, got `fleet\.h100_\*`: it also covers `fleet\.h100_\S*`, which the token does not/,
+    );
+  });
+
+  it('refuses a token for another program and a file that is none, without a stack', async () => {
+    const other = file('other.kwam');
+    fs.writeFileSync(other, fs.readFileSync(PROGRAM, 'utf8').replace('deploy rollout_h100', 'deploy other'));
+    const { code, stderr } = await check('scope.json', other);
+    expect([code, stderr]).toEqual([2, expect.stringContaining('(`other`), got one for rollout_h100')]);
+    expect((await check('keys/acme-ops.pem')).stderr).toMatch(
+      /^kwam-dp: consent: expected a token [^\n]*\n$/,
+    );
+  });
+});
+
 describe('consent', () => {
   it('goes from desk to desk until nothing is missing', async () => {
     expect(await request('t1.json')).toMatchObject({ code: 0 });
