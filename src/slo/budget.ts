@@ -21,7 +21,7 @@ export interface Budget {
 }
 
 export function budgetOf(objective: Objective, observed: Observed | undefined): Budget {
-  if (observed === undefined) return { state: 'no data' };
+  if (observed === undefined || !isCount(observed.events)) return { state: 'no data' };
   const allowed = allowedEvents(objective, observed);
   if (allowed === undefined) return { state: 'no data' };
   const { events } = observed;
@@ -32,5 +32,10 @@ export function budgetOf(objective: Objective, observed: Observed | undefined): 
 function allowedEvents(objective: Objective, { total }: Observed): number | undefined {
   if (objective.kind === 'any-event') return 0;
   if (objective.kind === 'count') return objective.allowed;
-  return total === undefined || total === 0 ? undefined : objective.allowed * total;
+  return isCount(total) && total > 0 ? objective.allowed * total : undefined;
+}
+
+/** Prometheus answers NaN where it has no samples, and NaN is above no limit. */
+function isCount(value: number | undefined): value is number {
+  return value !== undefined && value >= 0 && Number.isFinite(value);
 }

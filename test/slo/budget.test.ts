@@ -42,6 +42,8 @@ describe('budgets', () => {
     ],
     ['a share of nothing', ratio, { events: 0, total: 0 }, { state: 'no data' }],
     ['a share of nobody knows what', ratio, { events: 0 }, { state: 'no data' }],
+    ['what is not a number', count, { events: Number.NaN }, { state: 'no data' }],
+    ['a share of what is not a number', ratio, { events: 0, total: Number.NaN }, { state: 'no data' }],
   ])('%s', (_, objective, observed, budget) => expect(budgetOf(objective, observed)).toEqual(budget));
 });
 
