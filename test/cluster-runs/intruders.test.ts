@@ -180,7 +180,9 @@ describe('a damaged control store', () => {
     for (const name of cluster.running) await cluster.stop(name);
   }
 
-  test('is a clear error or harmless, never wrong data; restored, everything is there', async () => {
+  test('is a clear error or harmless, never wrong data; restored, everything is there', {
+    timeout: 3600_000,
+  }, async () => {
     await cluster.forgetControl();
     await stopAll();
     const control = join(cluster.directory, 'control');
