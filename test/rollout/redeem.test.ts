@@ -6,6 +6,7 @@ import type { ControlStore, TransactionResult } from '../../src/control/control-
 import { MemoryControlStore } from '../../src/control/memory.ts';
 import { KwamError } from '../../src/errors.ts';
 import { CAPABILITIES } from '../../src/language/capability.ts';
+import { canonicalBytes } from '../../src/manifest/canonical-json.ts';
 import { systemRandom } from '../../src/random.ts';
 import { compileConsentPolicy } from '../../src/rollout/consent-policy.ts';
 import {
@@ -21,6 +22,7 @@ import {
   ada,
   adaToo,
   envelopeOf,
+  envelopeOver,
   GRANT,
   HOUR,
   iso,
@@ -116,6 +118,27 @@ describe('people', () => {
   });
 });
 
+describe('a refusal', () => {
+  const messageOf = async (envelope: Uint8Array): Promise<string> =>
+    verifyConsent(envelope, USE, await policyOf(), NOW).then(
+      () => expect.fail('the token was accepted'),
+      ({ message }: KwamError) => message,
+    );
+
+  it('says who has signed, and how many signatures were of no use', async () => {
+    expect(await messageOf(await envelopeOf({}, [reto]))).toContain('got acme-ops (Reto Keller); have it');
+    expect(await messageOf(await envelopeOf({}, [reto, reto, mallory]))).toContain(
+      'got acme-ops (Reto Keller); 1 by unknown keys; 1 repeated; have it',
+    );
+  });
+
+  it('shows what a stranger wrote, and no more than a line of it', async () => {
+    const typed = (type: string) => envelopeOver(encodeConsentToken(TOKEN), [ada], type);
+    expect(await messageOf(await typed('text/plain'))).toContain('got "text/plain"; signatures');
+    expect((await messageOf(await typed('x'.repeat(5000)))).length).toBeLessThan(500);
+  });
+});
+
 it('a policy without grants and keys is a policy: nobody may do anything', async () => {
   const policy = await compileConsentPolicy({ grants: [], trustedKeys: [] }, () => '');
   await expect(verifyConsent(await envelopeOf(), USE, policy, NOW)).rejects.toMatchObject({
@@ -155,6 +178,19 @@ describe('redeeming', () => {
     const envelope = await envelopeOf();
     const claim = await redeem(await redemption(control), envelope, USE);
     expect(await resume(await redemption(control, NOW + 24 * HOUR), envelope, USE)).toEqual(claim);
+  });
+
+  it('is resumed nowhere but where it was redeemed', async () => {
+    const control = memory();
+    const envelope = await envelopeOf();
+    const claim = await redeem(await redemption(control), envelope, USE);
+    // Nobody but a seed with the same name could have made this entry: a store that two clusters share.
+    const elsewhere = { ...claim, redeemer: 'spiffe://kwam/acme/cl-8/az1/pod0/n0000/seed' };
+    const value = canonicalBytes(elsewhere);
+    await control.transact([], [{ kind: 'put', key: `consent/${TOKEN.jti}`, value }]);
+    await expect(resume(await redemption(control), envelope, USE)).rejects.toMatchObject({
+      context: { rule: 'replayed' },
+    });
   });
 
   it('leaves other tokens alone', async () => {
