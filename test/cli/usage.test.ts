@@ -42,7 +42,7 @@ describe('the program', () => {
     [['identity', 'issue', 'a', '--valid', 'forever'], 'duration'],
     [['demo', '--nodes', '3'], '--nodes of at least 4'],
     [['demo', '/no/such/tree'], 'ENOENT'],
-    [['bench', 'kernel'], 'kernels, ingest, transport, control, language or all'],
+    [['bench', 'kernel'], 'kernels, ingest, transport, control, trust, language or all'],
     [['ls', '--identity', 'x/admin'], 'together with --connect'],
     [['ls', '--connect', '127.0.0.1:1'], '--identity'],
     [['ls', '--connect', 'nonsense', '--identity', 'x/admin'], 'HOST:PORT'],
