@@ -133,8 +133,7 @@ export const ingestPart = defineTask(
 function readPart(context: WorkerContext, input: IngestPartInput): fs.BigIntStats | Unread {
   const target = context.input().subarray(0, input.length);
   return context.timed('disk', () =>
-    withRegularFile(input.base, input.path, (file): fs.BigIntStats | Unread => {
-      const before = fs.fstatSync(file, { bigint: true });
+    withRegularFile(input.base, input.path, (file, before): fs.BigIntStats | Unread => {
       const count = readUpTo(file, target, input.start);
       const after = fs.fstatSync(file, { bigint: true });
       if (count === target.length && isSameVersion(before, after)) return after;
@@ -169,11 +168,16 @@ function fullPath(base: string, path: EntryPath): FilePath {
  */
 const OPEN_FLAGS = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
 
-function withRegularFile<T>(base: string, path: EntryPath, read: (file: number) => T): T | Unread {
+function withRegularFile<T>(
+  base: string,
+  path: EntryPath,
+  read: (file: number, before: fs.BigIntStats) => T,
+): T | Unread {
   try {
     const file = fs.openSync(fullPath(base, path), OPEN_FLAGS);
     try {
-      if (fs.fstatSync(file).isFile()) return read(file);
+      const before = fs.fstatSync(file, { bigint: true });
+      if (before.isFile()) return read(file, before);
       return unread(path, 'changed', 'is not a regular file any more');
     } finally {
       fs.closeSync(file);
@@ -194,18 +198,20 @@ function readFile(
   entry: { path: EntryPath; size: number },
   position: number,
 ): FileOutcome {
-  return withRegularFile(base, entry.path, (file) => readStable(context, file, entry, position));
+  return withRegularFile(base, entry.path, (file, before) =>
+    readStable(context, file, before, entry, position),
+  );
 }
 
 /** Reads a file that must not change meanwhile: its stat before and after must agree. */
 function readStable(
   context: WorkerContext,
   file: number,
+  before: fs.BigIntStats,
   entry: { path: EntryPath },
   position: number,
 ): FileOutcome {
   for (let tries = 1; tries <= READ_TRIES; tries++) {
-    const before = fs.fstatSync(file, { bigint: true });
     const size = Number(before.size);
     if (position + size > INPUT_BYTES)
       return unread(entry.path, 'changed', `grew to ${size} bytes since it was listed`, size);
@@ -214,6 +220,7 @@ function readStable(
     if (count === size && isSameVersion(before, after)) {
       return { ok: true, size, mtimeNs: after.mtimeNs };
     }
+    before = after;
   }
   return unread(entry.path, 'changed', `changed while it was read, ${READ_TRIES} times`);
 }
