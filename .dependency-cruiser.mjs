@@ -23,6 +23,20 @@ const LAYERS = [
   ['main'],
 ];
 
+/** The same within `language`, which is one folder of many files: its stages from the ground up, each with the names of its files. */
+const LANGUAGE_STAGES = {
+  words:
+    'source written diagnostic nearest-name size-limits quantity secret capability counters cidr glob-.* spiffe-pattern code-page codes.*',
+  schema: 'schema.*',
+  syntax: 'generated/.* token-repair parser lower syntax-errors parse format.*',
+  meaning:
+    'ir literals normalize describe fit.* names omissions declaration-order module-resolver resolve.* holes access suggestions',
+  rules: 'inventory pools check-context check-version rules-.* guard-verdict check vocabulary',
+  modules: 'modules.* lockfile check-module',
+  plan: 'plan-.* program-digest to-plan',
+  doors: 'compile render-.*',
+};
+
 const pathOf = (name) => `^src/${name}(/|\\.ts$)`;
 const BASE = LAYERS[0].map(pathOf).join('|');
 
@@ -37,9 +51,31 @@ const upward = LAYERS.flatMap((row, level) => {
   }));
 });
 
+const STAGES = Object.entries(LANGUAGE_STAGES);
+const stagePath = (stages) =>
+  `^src/language/(${stages.map(([, files]) => files.replaceAll(' ', '|')).join('|')})\\.ts$`;
+
+const upwardInLanguage = STAGES.map((stage, level) => ({
+  name: `layer-language-${stage[0]}`,
+  comment: 'a file of the language may import only from its own stage and those before it',
+  severity: 'error',
+  from: { path: stagePath([stage]) },
+  to: { path: '^src/language/', pathNot: stagePath(STAGES.slice(0, level + 1)) },
+}));
+
+const unknownInLanguage = {
+  name: 'layer-language-unknown',
+  comment: 'each file of the language belongs to a stage',
+  severity: 'error',
+  from: { path: '^src/language/', pathNot: stagePath(STAGES) },
+  to: {},
+};
+
 export default {
   forbidden: [
     ...upward,
+    ...upwardInLanguage,
+    unknownInLanguage,
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
     {
       name: 'no-attics',
