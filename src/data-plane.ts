@@ -28,6 +28,7 @@ import {
   observeIngest,
   observeLineage,
   observePlacement,
+  observeRebuild,
   observeReceiver,
   observeRepair,
   observeScrub,
@@ -38,10 +39,12 @@ import type { Random } from './random.ts';
 import { Orchestrator, patienceOf } from './repair/orchestrator.ts';
 import { Orphans } from './repair/orphans.ts';
 import type { Patience } from './repair/reconstruction.ts';
+import { scrubOne } from './repair/scrub.ts';
 import { ScrubRounds } from './repair/scrub-rounds.ts';
 import { Catalog } from './replication/catalog.ts';
 import { Distributor } from './replication/distribute.ts';
 import { Lineage } from './replication/lineage.ts';
+import { PartialSums } from './replication/partial-sum.ts';
 import { Receiver } from './replication/receiver.ts';
 import type { ConsentDesk } from './rollout/consent-desk.ts';
 import { createHandler, type ServiceParts } from './service.ts';
@@ -144,13 +147,33 @@ function assemble(
     graceMs: (options.orphans ?? ORPHANS).graceMs,
     isMoving: (pack) => distributor.isMoving(pack),
   });
+  const budget = new ByteBudget(options.streamBytes);
   const receiver = new Receiver({
     store,
     peers,
     pool,
-    budget: new ByteBudget(options.streamBytes),
+    budget,
     observer: observeReceiver(options),
     onCommitted: (sealed) => known.addPack(sealed),
+  });
+  const demand = new Demand(clock);
+  const scrub = {
+    store,
+    pool,
+    clock,
+    limits: plan.scrub,
+    observer: observeScrub(options, store),
+    rounds: new ScrubRounds(store, clock),
+    demand,
+  };
+  const mending = observeAccess(options, store, 'repair');
+  const sums = new PartialSums({
+    store,
+    peers,
+    pool,
+    budget,
+    onOwnBad: (shard) => scrubOne(scrub, shard),
+    onVerified: mending.onVerified,
   });
   const watch = new HealthWatch({ clock, members: () => peers.members(), probe: options.probe });
   const { antiAffinity } = replicate;
@@ -162,12 +185,12 @@ function assemble(
   const { createIndex } = options;
   const compact = { ...restore, lineage, control, clock, distributor, known, packBytesTarget, createIndex };
   const garbage = new GarbageTimer(compact, clock, log);
-  const demand = new Demand(clock);
   const parts: ServiceParts = {
     access: options.access,
     consent: options.consent,
     store,
     receiver,
+    sums,
     catalog,
     lineage,
     orphans,
@@ -189,15 +212,7 @@ function assemble(
       clock,
       onLooked: observeIngest(options),
     },
-    scrub: {
-      store,
-      pool,
-      clock,
-      limits: plan.scrub,
-      observer: observeScrub(options, store),
-      rounds: new ScrubRounds(store, clock),
-      demand,
-    },
+    scrub,
     demand,
     repair: { store, peers, catalog, replicate, clock, onRelaxed, onRepaired: observeRepair(options) },
     surplus: {
@@ -213,7 +228,7 @@ function assemble(
     },
     watch,
     orchestrator,
-    rebuild: { ...access, ...observeAccess(options, store, 'repair') },
+    rebuild: { ...access, ...mending, sums, onRebuilt: observeRebuild(options) },
     describe: () => ({
       name: self.name,
       spiffe: self.spiffe,

@@ -49,6 +49,11 @@ export const decodeRecipesMax = 32;
 export const messageBytesMax = 1 * MIB;
 /** Bytes a receiver lets one stream have in flight: at least twice 25 Gb/s × 1 ms (research: grpc-js window). */
 export const streamCreditBytes = 8 * MIB;
+/**
+ * The same for a partial sum, which passes through k nodes one after another: two slices on the way and room for the credit to
+ * return, as all of it is in memory at each of them.
+ */
+export const partialCreditBytes = 4 * MIB;
 
 /**
  * Entries of one dedup index: what 4 GiB of wasm32 memory hold after the 2 MiB fixed map, at 12 bytes a slot and a load of
@@ -234,6 +239,7 @@ assert(shardSliceBytes % shardAlignBytes === 0, 'slices keep the alignment of sh
 assert(codingSliceBytes % shardAlignBytes === 0, 'coding slices keep the alignment of shards');
 assert(packBytesTarget + recordBytesMax < packBytesMax, 'a pack that overshoots by one record is valid');
 assert(streamCreditBytes >= 2 * messageBytesMax, 'credit covers two messages');
+assert(partialCreditBytes >= 2 * shardSliceBytes, 'the credit of a partial sum covers two slices');
 assert(streamCreditBytes <= streamCreditBytesMax, 'the default credit is allowed');
 assert(streamCreditBytes <= connectionWindowBytes, 'one stream never fills the window');
 assert(callMessageBytesMax <= messageBytesMax, 'a call message fits a transport message');

@@ -24,6 +24,7 @@ export type VerifySite = (typeof VERIFY_SITES)[number];
 export const TIME_KINDS = ['chunk', 'hash', 'erasure', 'disk', 'network', 'flow_control_wait'] as const;
 export type TimeKind = (typeof TIME_KINDS)[number];
 const directions = ['in', 'out'] as const;
+const rebuildWays = ['chain', 'gather'] as const;
 const dedupResults = ['hit', 'miss'] as const;
 const domains = ['node', 'rack', 'pdu', 'spine', 'az'] as const;
 
@@ -139,6 +140,12 @@ function integrityCounters(family: Family) {
     quarantinedBytes: family.count('kwam_quarantined_bytes_total', 'Bytes put into quarantine.'),
     repairedPacks: family.count('kwam_repaired_packs_total', 'Packs restored by copy or reconstruction.'),
     repairedBytes: family.count('kwam_repaired_bytes_total', 'Bytes restored by copy or reconstruction.'),
+    rebuiltShards: family.countBy(
+      'kwam_rebuilt_shards_total',
+      'Lost shards rebuilt here, by way: chain = partial sums from node to node, gather = k shards brought here.',
+      'way',
+      rebuildWays,
+    ),
   };
 }
 

@@ -10,6 +10,7 @@ import type { Metrics, VerifySite } from './metrics.ts';
 import type { RestoreServices } from './pipeline/restore.ts';
 import type { BadRecord } from './pipeline/restore-tasks.ts';
 import type { Domain } from './plan.ts';
+import type { RebuildServices } from './repair/rebuild-shard.ts';
 import type { ScrubObserver } from './repair/scrub.ts';
 import type { LineageOptions } from './replication/lineage.ts';
 import type { ReceiverObserver } from './replication/receiver.ts';
@@ -170,6 +171,15 @@ export function observeRepair({ metrics, log }: Observing): (pack: DigestHex, by
     metrics.repairedPacks.add();
     metrics.repairedBytes.add(bytes);
     log.info({ pack, bytes }, 'redundancy restored');
+  };
+}
+
+export function observeRebuild({ metrics, log }: Observing): RebuildServices['onRebuilt'] {
+  return (shard, way, failure) => {
+    metrics.rebuiltShards.add(way);
+    if (failure === undefined) log.info({ shard }, 'a shard was rebuilt by partial sums');
+    else
+      log.warn({ shard, failure: failure.message }, 'partial sums failed; a shard was rebuilt from k others');
   };
 }
 

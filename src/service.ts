@@ -23,6 +23,7 @@ import { findHolders } from './replication/holders.ts';
 import type { Lineage } from './replication/lineage.ts';
 import { servePull } from './replication/pack-source.ts';
 import { listPacks } from './replication/pack-survey.ts';
+import type { PartialSums } from './replication/partial-sum.ts';
 import {
   digestOf,
   fieldsOf,
@@ -32,7 +33,7 @@ import {
   PACK_RETIRE,
   PACK_SUSPECT,
   PACK_VERIFY,
-  type PullRequest,
+  type PackPull,
   parsePacks,
   parsePull,
   parseReceive,
@@ -61,6 +62,7 @@ export interface ServiceParts {
   readonly consent: ConsentDesk;
   readonly store: Store;
   readonly receiver: Receiver;
+  readonly sums: PartialSums;
   readonly catalog: Catalog;
   readonly ingest: IngestServices;
   readonly restore: RestoreServices;
@@ -102,7 +104,10 @@ export function createHandler(parts: ServiceParts): Handler {
     },
     pull(request: JsonValue, context: CallContext) {
       parts.access.admitPull(context);
-      return parts.demand.during(serveAndDoubt(parts, parsePull(request)));
+      const pull = parsePull(request);
+      const frames =
+        pull.what === 'partial' ? parts.sums.serve(pull, context.signal) : serveAndDoubt(parts, pull);
+      return parts.demand.during(frames);
     },
   };
 }
@@ -111,7 +116,7 @@ export function createHandler(parts: ServiceParts): Handler {
 const SERVED: ReadonlySet<MethodName> = new Set(['object.put', 'object.get', 'object.verify', PACK_RECEIVE]);
 
 /** A pack that cannot be opened for a peer is not offered to the next one. */
-async function* serveAndDoubt(parts: ServiceParts, request: PullRequest): AsyncGenerator<Uint8Array> {
+async function* serveAndDoubt(parts: ServiceParts, request: PackPull): AsyncGenerator<Uint8Array> {
   try {
     yield* servePull(parts.store, request, parts.onRead);
   } catch (error) {
@@ -158,9 +163,10 @@ function packMethods(parts: ServiceParts): Methods<'pack' | 'shard'> {
       await orphans.settled();
       return listPacks(store, lineage, after === undefined ? undefined : digestOf(after));
     },
-    [SHARD_REBUILD]: async (request) => {
+    [SHARD_REBUILD]: async (request, _report, { signal }) => {
       const fields = fieldsOf(request, SHARD_REBUILD);
-      return rebuildShard(parts.rebuild, textOf(fields, 'pack') as DigestHex, Number(fields['shardIndex']));
+      const pack = textOf(fields, 'pack') as DigestHex;
+      return rebuildShard(parts.rebuild, pack, Number(fields['shardIndex']), signal);
     },
   };
 }

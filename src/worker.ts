@@ -16,7 +16,13 @@ import { ingestFiles, ingestPart, ingestRecords } from './pipeline/ingest-tasks.
 import { finishFiles, finishTree, makeDirectories, restorePack } from './pipeline/restore-tasks.ts';
 import { walkTree } from './pipeline/walk.ts';
 import { copyInto, installPack, preparePack, sealPack, verifyPack } from './replication/pack-tasks.ts';
-import { encodeStripe, reconstructPack, reconstructShard } from './replication/stripe-tasks.ts';
+import { addSlice } from './replication/partial-sum-tasks.ts';
+import {
+  encodeStripe,
+  reconstructPack,
+  reconstructShard,
+  sealRebuiltShard,
+} from './replication/stripe-tasks.ts';
 import { loadKernels } from './wasm/load.ts';
 import type { TaskMessage, WorkerFault, WorkerOptions } from './workers/pool.ts';
 import {
@@ -44,6 +50,8 @@ const TASKS: ReadonlyMap<string, AnyTask> = new Map(
     encodeStripe,
     reconstructPack,
     reconstructShard,
+    addSlice,
+    sealRebuiltShard,
     restorePack,
     makeDirectories,
     finishFiles,

@@ -12,15 +12,8 @@ import type { ErasureScheme, MatrixName } from '../plan.ts';
 import type { Kernels } from '../wasm/kernels.ts';
 import { combineInPlace, combineThrough } from './combination.ts';
 import { multiply } from './galois.ts';
-import { codingMatrix, invertIndependent, type Matrix, product, selectRows } from './matrix.ts';
-
-/** How to make some shards from others: targets[r] = Σ coefficients[r · sources.length + j] · sources[j]. */
-export interface Recipe {
-  readonly sources: readonly number[];
-  readonly targets: readonly number[];
-  /** Row after row, one row a target, one column a source. */
-  readonly coefficients: Uint8Array;
-}
+import { codingMatrix, type Matrix, selectRows } from './matrix.ts';
+import { makeRecipe, type Recipe } from './recipe.ts';
 
 function assertScheme(scheme: ErasureScheme): void {
   const { dataShards: k, parityShards: m } = scheme;
@@ -143,9 +136,7 @@ export class ReedSolomon {
     }
     const sources = here.slice(0, k);
     const targets = [...wanted.keys()].filter((shard) => wanted[shard] && !present[shard]);
-    const decode = invertIndependent(selectRows(this.#matrix, sources));
-    const coefficients = product(selectRows(this.#matrix, targets), decode).cells;
-    return { sources, targets, coefficients };
+    return makeRecipe(this.#matrix, sources, targets);
   }
 
   #through({ coefficients, sources, targets }: Recipe, shards: readonly Uint8Array[]): void {

@@ -1,36 +1,151 @@
 /**
  * Rebuilds one lost shard of a stripe on this node.
  * In: the pack's catalog entry and a shard index. Out: the shard pack, durable and committed, with the id that the producer
- * recorded. Brings k verified shards here first, and discards those that are not its own afterwards.
+ * recorded. First by partial sums, which cost every link one shard (chain.ts). When that fails or gives anything but that shard, k
+ * shards are brought here, verified one by one, and whoever sent a bad one is told: a sum does not show which part of it was wrong.
  */
-import { join } from 'node:path';
-import { type DigestHex, fromHex } from '../digest.ts';
+import { type Digest, type DigestHex, fromHex } from '../digest.ts';
+import { sliceRange, stripeOf } from '../erasure/stripe.ts';
 import { KwamError } from '../errors.ts';
+import type { PackRecordEntry } from '../replication/catalog.ts';
+import { findHolders } from '../replication/holders.ts';
 import { type PackAccessOptions, withShards } from '../replication/pack-access.ts';
-import { reconstructShard } from '../replication/stripe-tasks.ts';
+import { inPieces, type PartialSums } from '../replication/partial-sum.ts';
+import { payloadOffset, reconstructShard, sealRebuiltShard } from '../replication/stripe-tasks.ts';
+import { openPack } from '../store/pack-reader.ts';
+import type { SealedPack } from '../store/pack-writer.ts';
+import { type Chain, chainFor } from './chain.ts';
+
+/** How a shard was rebuilt: from sums that travelled from node to node, or from k shards that were brought here. */
+export type RebuildWay = 'chain' | 'gather';
 
 export interface RebuildServices extends PackAccessOptions {
+  readonly sums: Pick<PartialSums, 'sum'>;
   /** Of the shards that were used and of the one that was made. */
   readonly onVerified: (bytes: number, records: number) => void;
+  /** @param failure  why the chain did not do, where the shards were gathered. */
+  readonly onRebuilt: (shard: DigestHex, way: RebuildWay, failure?: KwamError) => void;
+}
+
+/** The shard that is wanted. */
+interface Lost {
+  readonly entry: PackRecordEntry & Required<Pick<PackRecordEntry, 'stripe'>>;
+  readonly shardIndex: number;
+  readonly id: DigestHex;
 }
 
 export async function rebuildShard(
   options: RebuildServices,
   pack: DigestHex,
   shardIndex: number,
+  signal?: AbortSignal,
 ): Promise<{ readonly bytes: number }> {
-  const { store, catalog, pool, receiver } = options;
-  const entry = await catalog.pack(pack);
-  const expectedId = entry?.stripe?.shards[shardIndex];
-  if (entry === undefined || expectedId === undefined) {
-    throw new KwamError(
-      'NOT_FOUND',
-      `expected pack ${pack} to be a stripe with a shard ${shardIndex}, it is not`,
-    );
+  const { store } = options;
+  const lost = await lostShard(options, pack, shardIndex);
+  if (store.hasPack(lost.id)) return { bytes: 0 };
+  let sealed: SealedPack;
+  try {
+    sealed = await byChain(options, lost, signal);
+    options.onVerified(sealed.bytes, sliceCountOf(lost));
+    options.onRebuilt(lost.id, 'chain');
+  } catch (error) {
+    if (!(error instanceof KwamError) || signal?.aborted) throw error;
+    sealed = await byGathering(options, lost);
+    options.onRebuilt(lost.id, 'gather', error);
   }
-  if (store.hasPack(expectedId)) return { bytes: 0 };
-  const { dataShards, parityShards, matrix } = entry.stripe!;
-  const path = join(store.layout.incoming, `${expectedId}.rebuilding`);
+  await store.commitPack(sealed);
+  return { bytes: sealed.bytes };
+}
+
+async function lostShard({ catalog }: RebuildServices, pack: DigestHex, shardIndex: number): Promise<Lost> {
+  const entry = await catalog.pack(pack);
+  const id = entry?.stripe?.shards[shardIndex];
+  if (id !== undefined) return { entry: entry as Lost['entry'], shardIndex, id };
+  throw new KwamError(
+    'NOT_FOUND',
+    `expected pack ${pack} to be a stripe with a shard ${shardIndex}, it is not`,
+  );
+}
+
+function sliceCountOf({ entry }: Lost): number {
+  return stripeOf(entry.bytes, entry.stripe.dataShards).sliceCount;
+}
+
+function schemeOf({ entry: { stripe } }: Lost) {
+  const { dataShards, parityShards, matrix } = stripe;
+  return { dataShards, parityShards, matrix };
+}
+
+async function byChain(
+  options: RebuildServices,
+  lost: Lost,
+  signal: AbortSignal | undefined,
+): Promise<SealedPack> {
+  const { store, peers, receiver, pool } = options;
+  const { entry, shardIndex, id } = lost;
+  const { shards } = entry.stripe;
+  const holders = await findHolders(peers, store, shards);
+  const members = await peers.members();
+  const scheme = schemeOf(lost);
+  const chain = chainFor({ scheme, shards, lost: shardIndex, holders, members, self: peers.self });
+  if (chain === undefined) throw tooFew(lost);
+  const codecId = await codecIdOf(options, chain, signal);
+  const path = store.readingPath(id);
+  try {
+    await writeSum(options, lost, chain, path, signal);
+    const input = { pack: fromHex(entry.id), packBytes: entry.bytes, scheme, codecId, path, shardIndex };
+    const seal = { ...input, expectedId: id, packs: store.layout.packs };
+    return await pool.run(sealRebuiltShard, seal, { bytes: entry.bytes / scheme.dataShards });
+  } finally {
+    await receiver.discard(path);
+  }
+}
+
+/** The id covers the codec id, and the stripe may have been made by another release than this. */
+async function codecIdOf(
+  { store, receiver }: RebuildServices,
+  { own, helpers }: Chain,
+  signal: AbortSignal | undefined,
+): Promise<Digest> {
+  const [first] = own;
+  if (first !== undefined)
+    return openPack(store.fileSystem, store.packFile(first[0]), first[0]).header.codecId;
+  const [{ node, terms }] = helpers as [Chain['helpers'][number]];
+  return (await receiver.frame(terms[0]![0], [node], signal, 'repair')).header.codecId;
+}
+
+async function writeSum(
+  { store, sums }: RebuildServices,
+  { entry }: Lost,
+  { own, helpers }: Chain,
+  path: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const stripe = stripeOf(entry.bytes, entry.stripe.dataShards);
+  const slices = Array.from({ length: stripe.sliceCount }, (_, slice) => sliceRange(stripe, slice));
+  const lengths = slices.map(({ bytes }) => bytes);
+  const file = await store.files.open(path, 'write');
+  try {
+    let slice = 0;
+    for await (const bytes of inPieces(sums.sum(own, helpers, signal), lengths))
+      await file.write(bytes, payloadOffset(slices[slice++]!.start));
+  } finally {
+    await file.close();
+  }
+}
+
+function tooFew({ entry: { id, stripe } }: Lost): KwamError {
+  return new KwamError(
+    'STRIPE_TOO_FEW_SHARDS',
+    `expected nodes to hold ${stripe.dataShards} shards of pack ${id}, fewer answer; start the missing nodes`,
+    { context: { pack: id } },
+  );
+}
+
+async function byGathering(options: RebuildServices, lost: Lost): Promise<SealedPack> {
+  const { store, pool, receiver } = options;
+  const { entry, shardIndex, id } = lost;
+  const path = store.readingPath(id);
   let verified = 0;
   const sealed = await withShards(options, entry, async (sources) => {
     await receiver.discard(path);
@@ -38,20 +153,19 @@ export async function rebuildShard(
     return pool.run(
       reconstructShard,
       {
-        pack: fromHex(pack),
+        pack: fromHex(entry.id),
         packBytes: entry.bytes,
-        scheme: { dataShards, parityShards, matrix },
+        scheme: schemeOf(lost),
         codecId: options.codecId,
         sources,
         path,
         shardIndex,
-        expectedId,
+        expectedId: id,
         packs: store.layout.packs,
       },
       { bytes: entry.bytes },
     );
   });
-  const { recordCount } = await store.commitPack(sealed);
-  options.onVerified(verified * sealed.bytes, verified * recordCount);
-  return { bytes: sealed.bytes };
+  options.onVerified(verified * sealed.bytes, verified * sliceCountOf(lost));
+  return sealed;
 }

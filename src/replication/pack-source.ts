@@ -9,12 +9,12 @@ import type { AsyncFiles } from '../filesystem.ts';
 import { messageBytesMax } from '../limits.ts';
 import { openPack } from '../store/pack-reader.ts';
 import type { Store } from '../store/store.ts';
-import type { PullRequest } from './protocol.ts';
+import type { PackPull } from './protocol.ts';
 
 /** @param onRead  told the seconds that each read of the disk took. */
 export async function* servePull(
   store: Store,
-  request: PullRequest,
+  request: PackPull,
   onRead: (seconds: number) => void = () => undefined,
 ): AsyncGenerator<Uint8Array> {
   requirePresent(store, request.pack);

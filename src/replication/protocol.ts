@@ -4,6 +4,7 @@
  */
 import { type DigestHex, parseDigestHex } from '../digest.ts';
 import { KwamError } from '../errors.ts';
+import { shardCountMax } from '../limits.ts';
 import type { JsonValue } from '../transport/transport.ts';
 
 /** Asks a node to pull a pack, make it durable and verify it; answered when that is so. */
@@ -39,13 +40,30 @@ export interface ReceiveAnswer {
 }
 
 /** `frame` streams header and index of a pack, `ranges` the bytes of its file at [start, end) pairs, in order. */
-export type PullRequest =
+export type PackPull =
   | { readonly what: 'frame'; readonly pack: DigestHex }
   | {
       readonly what: 'ranges';
       readonly pack: DigestHex;
       readonly ranges: readonly (readonly [number, number])[];
     };
+
+/** A shard pack of a node, and what its content is multiplied with. */
+export type Term = readonly [shard: DigestHex, coefficient: number];
+
+export interface Helper {
+  readonly node: string;
+  readonly terms: readonly Term[];
+}
+
+/** The sum of a node's own terms and of what the first of `next` gives for its terms and those after it. */
+export interface PartialPull {
+  readonly what: 'partial';
+  readonly terms: readonly Term[];
+  readonly next: readonly Helper[];
+}
+
+export type PullRequest = PackPull | PartialPull;
 
 type Fields = { readonly [name: string]: JsonValue };
 
@@ -87,12 +105,13 @@ export function parsePacks(value: JsonValue): DigestHex[] {
 
 export function parsePull(value: JsonValue): PullRequest {
   const fields = fieldsOf(value, 'a pull');
+  if (fields['what'] === 'partial') return parsePartial(fields);
   const pack = digestOf(fields['pack']);
   if (fields['what'] === 'frame') return { what: 'frame', pack };
   if (fields['what'] !== 'ranges') {
     throw new KwamError(
       'PROTOCOL',
-      `expected to pull a frame or ranges, got ${JSON.stringify(fields['what'])}`,
+      `expected to pull a frame, ranges or a partial sum, got ${JSON.stringify(fields['what'])}`,
     );
   }
   return { what: 'ranges', pack, ranges: listOf(fields['ranges'], RANGES_MAX, parseRange) };
@@ -103,4 +122,26 @@ function parseRange(value: JsonValue): readonly [number, number] {
   const isRange = Number.isSafeInteger(start) && Number.isSafeInteger(end) && start! >= 0 && start! < end!;
   if (isRange) return [start!, end!];
   throw new KwamError('PROTOCOL', `expected a range [start, end), got ${JSON.stringify(value)}`);
+}
+
+/** Every node of a chain has a part in the sum, so a chain is no longer than a stripe is wide. */
+function parsePartial(fields: Fields): PartialPull {
+  const next = listOf(fields['next'], shardCountMax, (value): Helper => {
+    const helper = fieldsOf(value, 'a helper');
+    return { node: textOf(helper, 'node'), terms: parseTerms(helper['terms']) };
+  });
+  return { what: 'partial', terms: parseTerms(fields['terms']), next };
+}
+
+function parseTerms(value: JsonValue | undefined): Term[] {
+  const terms = listOf(value, shardCountMax, parseTerm);
+  if (terms.length > 0) return terms;
+  throw new KwamError('PROTOCOL', 'expected each node of a chain to have a term, got one without');
+}
+
+function parseTerm(value: JsonValue): Term {
+  const [shard, coefficient] = listOf(value, 2, (item) => item);
+  if (Number.isInteger(coefficient) && Number(coefficient) >= 0 && Number(coefficient) <= 255)
+    return [digestOf(shard), Number(coefficient)];
+  throw new KwamError('PROTOCOL', `expected a shard and a byte, got ${JSON.stringify(value)?.slice(0, 100)}`);
 }

@@ -55,7 +55,7 @@ function columnsFor(shardCount: number): Columns {
 }
 
 /** Where byte `at` of a shard lies in its pack file. */
-function payloadOffset(at: number): number {
+export function payloadOffset(at: number): number {
   const slice = Math.floor(at / shardSliceBytes);
   return (
     PACK_HEADER_BYTES +
@@ -249,6 +249,21 @@ export const reconstructShard = defineTask(
     const { shardIndex, path, packs, expectedId } = input;
     return sealShard(context, { ...input, codecId }, shardIndex, path, packs, expectedId);
   },
+);
+
+export interface SealRebuiltInput extends StripeInput {
+  /** In incoming/, with every payload in its place. */
+  readonly path: string;
+  readonly packs: string;
+  readonly shardIndex: number;
+  readonly expectedId: DigestHex;
+}
+
+/** Makes a shard pack of a file whose payloads came as partial sums; it counts only with the id that the producer recorded. */
+export const sealRebuiltShard = defineTask(
+  'seal-rebuilt-shard',
+  (context, input: SealRebuiltInput): SealedPack =>
+    sealShard(context, input, input.shardIndex, input.path, input.packs, input.expectedId),
 );
 
 function eachColumn(

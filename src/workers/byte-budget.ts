@@ -30,6 +30,17 @@ export class ByteBudget {
     if (signal?.aborted) throw cancelled(signal);
     if (this.#waiting.length > 0 || !this.#fits(bytes)) await this.#wait(bytes, signal);
     else this.#held += bytes;
+    return this.#granted(bytes);
+  }
+
+  /** Without waiting: undefined when the bytes are not free now, or others wait for some. */
+  tryTake(bytes: number): Grant | undefined {
+    if (this.#waiting.length > 0 || !this.#fits(bytes)) return undefined;
+    this.#held += bytes;
+    return this.#granted(bytes);
+  }
+
+  #granted(bytes: number): Grant {
     let released = false;
     return {
       release: () => {

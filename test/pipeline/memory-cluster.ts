@@ -20,10 +20,12 @@ import { type IngestServices, ingest, type PutResult } from '../../src/pipeline/
 import { KnownChunks } from '../../src/pipeline/known-chunks.ts';
 import { type RestoreResult, type RestoreServices, restore } from '../../src/pipeline/restore.ts';
 import type { ChunkerSizes, ErasureScheme, Plan } from '../../src/plan.ts';
+import type { RebuildServices, RebuildWay } from '../../src/repair/rebuild-shard.ts';
 import { Catalog } from '../../src/replication/catalog.ts';
 import { Distributor } from '../../src/replication/distribute.ts';
 import { servePull } from '../../src/replication/pack-source.ts';
 import { verifyPack } from '../../src/replication/pack-tasks.ts';
+import { PartialSums } from '../../src/replication/partial-sum.ts';
 import {
   PACK_HAVE,
   PACK_RECEIVE,
@@ -67,8 +69,11 @@ export interface Seen {
   suspected: DigestHex[];
   ownCorrupt: DigestHex[];
   foreignCorrupt: DigestHex[];
-  /** Bytes that arrived from other nodes in pulls and calls. */
+  /** Bytes that arrived from other nodes in pulls and calls, and that left to them. */
   bytesIn: number;
+  bytesOut: number;
+  /** How shards were rebuilt here. */
+  rebuilt: RebuildWay[];
 }
 
 export interface TestNode {
@@ -79,6 +84,7 @@ export interface TestNode {
   readonly receiver: Receiver;
   readonly services: IngestServices;
   readonly restore: RestoreServices;
+  readonly rebuild: RebuildServices;
   readonly seen: Seen;
   put(path: string, name: string, signal?: AbortSignal): Promise<PutResult>;
   get(name: string, destination?: string): Promise<RestoreResult>;
@@ -207,10 +213,20 @@ async function startNode(index: number, options: ClusterOptions, shared: Shared)
   const { pool, catalog, members } = shared;
   const name = `n${index}`;
   const spiffe = `spiffe://kwam.test/node/${name}`;
-  const seen: Seen = { corruptReceived: 0, suspected: [], ownCorrupt: [], foreignCorrupt: [], bytesIn: 0 };
+  const seen: Seen = {
+    corruptReceived: 0,
+    suspected: [],
+    ownCorrupt: [],
+    foreignCorrupt: [],
+    bytesIn: 0,
+    bytesOut: 0,
+    rebuilt: [],
+  };
   const store = await Store.open({ directory: join(shared.directory, name) });
   const transport = shared.network.transport(spiffe as PeerId, {
-    sent: () => undefined,
+    sent: (_peer, bytes) => {
+      seen.bytesOut += bytes;
+    },
     waitedForCredit: () => undefined,
     received: (_peer, bytes) => {
       seen.bytesIn += bytes;
@@ -219,11 +235,16 @@ async function startNode(index: number, options: ClusterOptions, shared: Shared)
   shared.transports.push(transport);
   const peers = new Peers(name, transport, { members: async () => members });
   const known = new KnownChunks(new DedupIndex(loadKernels(), { entriesMax: 1_000_000 }), store);
+  const setAside = async (pack: DigestHex, reason: string): Promise<void> => {
+    seen.ownCorrupt.push(pack);
+    if (store.hasPack(pack)) await store.quarantine(pack, reason);
+  };
+  const budget = new ByteBudget(64 * MIB);
   const receiver = new Receiver({
     store,
     peers,
     pool,
-    budget: new ByteBudget(64 * MIB),
+    budget,
     observer: {
       corruptReceived: (_pack, _from, records) => {
         seen.corruptReceived += records;
@@ -243,7 +264,15 @@ async function startNode(index: number, options: ClusterOptions, shared: Shared)
     codecId,
     onRelaxed: () => undefined,
   });
-  const listener = await transport.listen('127.0.0.1:0', handlerOf(store, receiver, pool, seen));
+  const sums = new PartialSums({
+    store,
+    peers,
+    pool,
+    budget,
+    onOwnBad: (shard) => setAside(shard, 'partial sum'),
+    onVerified: () => undefined,
+  });
+  const listener = await transport.listen('127.0.0.1:0', handlerOf(store, receiver, sums, pool, seen));
   const rack = `rack${index}`;
   members.push({
     name,
@@ -269,10 +298,6 @@ async function startNode(index: number, options: ClusterOptions, shared: Shared)
     onLooked: () => undefined,
   };
   const trusted: TrustedKey = { key: shared.publicKey };
-  const setAside = async (pack: DigestHex, reason: string): Promise<void> => {
-    seen.ownCorrupt.push(pack);
-    if (store.hasPack(pack)) await store.quarantine(pack, reason);
-  };
   const restoreServices: RestoreServices = {
     store,
     peers,
@@ -294,6 +319,11 @@ async function startNode(index: number, options: ClusterOptions, shared: Shared)
     },
     onVerified: () => undefined,
   };
+  const rebuild: RebuildServices = {
+    ...restoreServices,
+    sums,
+    onRebuilt: (_shard, way) => seen.rebuilt.push(way),
+  };
   const quiet = { onProgress: () => undefined };
   return {
     name,
@@ -303,6 +333,7 @@ async function startNode(index: number, options: ClusterOptions, shared: Shared)
     receiver,
     services,
     restore: restoreServices,
+    rebuild,
     seen,
     put: (path, object, signal) =>
       ingest(services, { path, name: object, ...quiet, ...(signal === undefined ? {} : { signal }) }),
@@ -316,7 +347,13 @@ async function startNode(index: number, options: ClusterOptions, shared: Shared)
 }
 
 /** What the data plane asks of other nodes; as in src/service.ts, without the calls of people. */
-function handlerOf(store: Store, receiver: Receiver, pool: WorkerPool, seen: Seen): Handler {
+function handlerOf(
+  store: Store,
+  receiver: Receiver,
+  sums: PartialSums,
+  pool: WorkerPool,
+  seen: Seen,
+): Handler {
   return {
     async *call(method, request, context): AsyncGenerator<JsonValue> {
       if (method === PACK_RECEIVE) {
@@ -331,7 +368,10 @@ function handlerOf(store: Store, receiver: Receiver, pool: WorkerPool, seen: See
         yield { isGood: await areGood(store, pool, parsePacks(request)) };
       } else throw new KwamError('PROTOCOL', `no method ${method}`);
     },
-    pull: (request) => servePull(store, parsePull(request)),
+    pull(request, { signal }) {
+      const pull = parsePull(request);
+      return pull.what === 'partial' ? sums.serve(pull, signal) : servePull(store, pull);
+    },
   };
 }
 

@@ -123,6 +123,7 @@ async function startNodes(engines: Engines, directory: string, random: Random, w
       },
       pull: (request) => {
         const wanted = parsePull(request);
+        if (wanted.what === 'partial') throw new Error('expected the receiver to pull packs, not sums');
         const stream = servePull(store, wanted);
         return name === 'n1' ? flipped(stream, takeFlips(wire, wanted.what)) : stream;
       },
