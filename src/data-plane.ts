@@ -39,7 +39,6 @@ import type { Random } from './random.ts';
 import { Orchestrator, patienceOf } from './repair/orchestrator.ts';
 import { Orphans } from './repair/orphans.ts';
 import type { Patience } from './repair/reconstruction.ts';
-import { scrubOne } from './repair/scrub.ts';
 import { ScrubRounds } from './repair/scrub-rounds.ts';
 import { Catalog } from './replication/catalog.ts';
 import { Distributor } from './replication/distribute.ts';
@@ -156,23 +155,13 @@ function assemble(
     observer: observeReceiver(options),
     onCommitted: (sealed) => known.addPack(sealed),
   });
-  const demand = new Demand(clock);
-  const scrub = {
-    store,
-    pool,
-    clock,
-    limits: plan.scrub,
-    observer: observeScrub(options, store),
-    rounds: new ScrubRounds(store, clock),
-    demand,
-  };
   const mending = observeAccess(options, store, 'repair');
   const sums = new PartialSums({
     store,
     peers,
     pool,
     budget,
-    onOwnBad: (shard) => scrubOne(scrub, shard),
+    onOwnBad: mending.onOwnUnreadable,
     onVerified: mending.onVerified,
   });
   const watch = new HealthWatch({ clock, members: () => peers.members(), probe: options.probe });
@@ -185,6 +174,7 @@ function assemble(
   const { createIndex } = options;
   const compact = { ...restore, lineage, control, clock, distributor, known, packBytesTarget, createIndex };
   const garbage = new GarbageTimer(compact, clock, log);
+  const demand = new Demand(clock);
   const parts: ServiceParts = {
     access: options.access,
     consent: options.consent,
@@ -212,7 +202,15 @@ function assemble(
       clock,
       onLooked: observeIngest(options),
     },
-    scrub,
+    scrub: {
+      store,
+      pool,
+      clock,
+      limits: plan.scrub,
+      observer: observeScrub(options, store),
+      rounds: new ScrubRounds(store, clock),
+      demand,
+    },
     demand,
     repair: { store, peers, catalog, replicate, clock, onRelaxed, onRepaired: observeRepair(options) },
     surplus: {

@@ -178,7 +178,7 @@ export class PackAccess {
 }
 
 /** The pack is damaged or its file gone. Not so when this process merely could not open it (EMFILE and the like). */
-function isLost(error: KwamError): boolean {
+export function isLost(error: KwamError): boolean {
   return ['PACK_INVALID', 'NOT_FOUND'].includes(error.code) || error.context['errno'] === 'EIO';
 }
 

@@ -48,7 +48,9 @@ export const addSlice = defineTask('add-slice', (context, input: AddSliceInput):
 function readVerified(context: WorkerContext, term: SliceTerm, address: number, bytes: number): void {
   const { fileSystem } = context;
   const into = context.kernels.bytes().subarray(address, address + bytes);
-  const got = withFile(fileSystem, term.path, (file) => fileSystem.read(file, into, term.position));
+  const got = naming(term, () =>
+    withFile(fileSystem, term.path, (file) => fileSystem.read(file, into, term.position)),
+  );
   const actual = hashInput(context)(Uint32Array.of(address - REGION.input, bytes)).subarray(0, DIGEST_BYTES);
   if (got === bytes && sameBytes(actual, term.digest)) return;
   throw new KwamError(
@@ -56,4 +58,15 @@ function readVerified(context: WorkerContext, term: SliceTerm, address: number, 
     `shard ${term.shard} at byte ${term.position}: expected ${toHex(term.digest)}, got ${got} bytes of ${toHex(actual)}; it has no part in the sum`,
     { context: { pack: term.shard } },
   );
+}
+
+/** An error of the disk says which shard it was. */
+function naming<T>({ shard }: SliceTerm, act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    if (!(error instanceof KwamError)) throw error;
+    const { code, message, context, retryable } = error;
+    throw new KwamError(code, message, { context: { ...context, pack: shard }, retryable, cause: error });
+  }
 }

@@ -16,6 +16,7 @@ import type { Store } from '../store/store.ts';
 import type { JsonValue } from '../transport/transport.ts';
 import type { ByteBudget, Grant } from '../workers/byte-budget.ts';
 import type { WorkerPool } from '../workers/pool.ts';
+import { isLost } from './pack-access.ts';
 import { addSlice, type SliceTerm } from './partial-sum-tasks.ts';
 import type { Helper, PartialPull, Term } from './protocol.ts';
 
@@ -25,7 +26,7 @@ export interface PartialSumOptions {
   readonly pool: WorkerPool;
   readonly budget: ByteBudget;
   /** A shard of this node's is damaged or gone. */
-  readonly onOwnBad: (shard: DigestHex) => Promise<unknown>;
+  readonly onOwnBad: (shard: DigestHex, error: KwamError) => Promise<void>;
   readonly onVerified: (bytes: number, records: number) => void;
 }
 
@@ -125,10 +126,10 @@ export class PartialSums {
     try {
       return await this.#options.pool.run(addSlice, { terms, bytes, ...sum }, { bytes: 2 * bytes });
     } catch (error) {
-      await this.#doubt(
-        error,
-        shards.map(({ term: [shard] }) => shard),
+      const bad = shards.find(
+        ({ term: [shard] }) => error instanceof KwamError && error.context['pack'] === shard,
       );
+      if (bad !== undefined) await this.#setAside(bad.term, error);
       throw error;
     }
   }
@@ -139,7 +140,7 @@ export class PartialSums {
       try {
         shards.push(this.#open(term));
       } catch (error) {
-        await this.#doubt(error, [term[0]]);
+        await this.#setAside(term, error);
         throw error;
       }
     }
@@ -161,10 +162,9 @@ export class PartialSums {
     });
   }
 
-  /** Damage that was met on the way is looked at before anyone is told, so that nobody is sent here for it again. */
-  async #doubt(error: unknown, shards: readonly DigestHex[]): Promise<void> {
-    if (!(error instanceof KwamError) || !['PACK_INVALID', 'NOT_FOUND', 'IO'].includes(error.code)) return;
-    for (const shard of shards) await this.#options.onOwnBad(shard);
+  /** What is damaged or gone is not served any more before anyone is told, so that nobody is sent here for it again. */
+  async #setAside([shard]: Term, error: unknown): Promise<void> {
+    if (error instanceof KwamError && isLost(error)) await this.#options.onOwnBad(shard, error);
   }
 }
 
