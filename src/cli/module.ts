@@ -266,7 +266,8 @@ async function freeze(shell: Shell, program: string, options: FreezeOptions): Pr
   const pins = importsOf(parsed.program);
   const graph = new ModuleGraph(library, {});
   const frozen: Frozen[] = [];
-  for (const pin of pins) frozen.push({ pin, digest: await digestFor(pin, graph, options.update === true) });
+  for (const pin of pins)
+    frozen.push({ pin, digest: (await pinnable(pin, graph, options.update === true)).digest });
   const modules = await graph.all();
   for (const module of modules) library.keep(module);
   const changed = frozen.filter(({ pin, digest }) => pin.digest !== digest);
@@ -279,12 +280,14 @@ async function freeze(shell: Shell, program: string, options: FreezeOptions): Pr
   report(shell, options, { program, lock, frozen });
 }
 
-async function digestFor(pin: ImportPin, graph: ModuleGraph, update: boolean): Promise<string> {
-  if (pin.digest === undefined) return taken(await graph.loadRoot(pin.module)).digest;
+/** What the import should pin. Nothing is pinned that a check would refuse for what is written in it. */
+async function pinnable(pin: ImportPin, graph: ModuleGraph, update: boolean): Promise<VerifiedModule> {
   const found = await graph.load(pin.module, pin.digest);
-  if (!found.ok && found.problem.fault === 'digestMismatch' && update)
-    return taken(await graph.loadRoot(pin.module)).digest;
-  return taken(found).digest;
+  const isAskedFor =
+    pin.digest === undefined || (!found.ok && found.problem.fault === 'digestMismatch' && update);
+  const module = taken(isAskedFor ? await graph.loadRoot(pin.module) : found);
+  taken(compiledModule(module));
+  return module;
 }
 
 /** A lock that cannot be read is not overwritten: what it said may matter. */

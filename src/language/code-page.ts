@@ -1,8 +1,11 @@
 /**
  * What `explain CODE` shows. Both examples are whole programs that the tests compile: the failing one gives this code, the
  * passing one gives no error when holes are allowed.
- * `sha256:DIGEST` in an example stands for the digest of the module, which the tests and `explain` put in.
+ * `sha256:DIGEST` in an example stands for the digest of the module: the tests put one in, `explain` that of the standard module.
  */
+
+export const DIGEST_PLACEHOLDER = 'sha256:DIGEST';
+
 export interface CodePage {
   readonly title: string;
   readonly why: string;

@@ -72,10 +72,4 @@ export const NAME_CODES: CodePages = {
     failing: program('domains mine { rack { } }'),
     passing: program('module "acme/domains"\nexport domains mine { rack { } }'),
   },
-  KW2018: {
-    title: 'A module that cannot be found',
-    why: 'Modules are found by name in std/ and in the cache, and nowhere else: nothing is fetched while a program is checked.',
-    failing: program('import "std/nowhere" as fd digest "sha256:DIGEST"'),
-    passing: program('import "std/faultdomains" as fd digest "sha256:DIGEST"'),
-  },
 };

@@ -63,13 +63,14 @@ export function compile(file: string, text: string, options: CompileOptions): Co
   return judge(resolveText(file, text, options), options);
 }
 
-/** The second half. */
+/** The second half. Remarks are about a program that is right: beside an error they would only stand in the way of it. */
 export function judge(
   resolved: ResolvedText,
   { context, mark }: Pick<CompileOptions, 'context' | 'mark'>,
 ): Compiled {
   const found = resolved.isRefused ? [] : check(resolved.program, context);
-  const all = sortDiagnostics([...resolved.diagnostics, ...found]);
+  const ok = !hasErrors([...resolved.diagnostics, ...found]);
+  const told = ok ? found : found.filter(({ severity }) => severity !== 'note');
   mark?.('check');
-  return { ...resolved, diagnostics: all, ok: !hasErrors(all) };
+  return { ...resolved, diagnostics: sortDiagnostics([...resolved.diagnostics, ...told]), ok };
 }

@@ -40,7 +40,8 @@ export function memoryModules(modules: Readonly<Record<string, LoadedModule>>): 
     load({ module }) {
       const loaded = known.get(module);
       if (loaded !== undefined) return { loaded, problems: [] };
-      return { problems: [{ code: 'KW2018', message: `there is no module \`${module.slice(0, 60)}\`` }] };
+      const message = `expected the module "${module.slice(0, 60)}" among those in memory, got none`;
+      return { problems: [{ code: 'KW3113', message }] };
     },
   };
 }

@@ -11,11 +11,12 @@ import type { ModuleGraph, VerifiedModule } from './modules-graph.ts';
 import { fine, type ModuleProblem, type Outcome, refused } from './modules-problem.ts';
 import { parse } from './parse.ts';
 import { resolve } from './resolve.ts';
+import { checkDomainSets } from './rules-domains.ts';
 
 /** Each module once, however many others import it. */
 const compiled = new WeakMap<VerifiedModule, Outcome<LoadedModule>>();
 
-/** The module compiled: names, types and units are checked as in a program. */
+/** The module compiled: names, types and units are checked as in a program, and that its domains form trees. */
 export function compiledModule(module: VerifiedModule): Outcome<LoadedModule> {
   const known = compiled.get(module);
   if (known !== undefined) return known;
@@ -27,12 +28,13 @@ export function compiledModule(module: VerifiedModule): Outcome<LoadedModule> {
 function compile(module: VerifiedModule): Outcome<LoadedModule> {
   const within: ModuleResolver = { load: (request) => answerFrom(module, request.module) };
   const { program, diagnostics } = resolve(module.text.parsed, within);
-  const error = diagnostics.find((each) => each.severity === 'error');
+  const error = [...diagnostics, ...checkDomainSets(program)].find((each) => each.severity === 'error');
   if (error === undefined) return fine({ program, digest: module.digest });
+  const { code, message, range } = error;
   return refused(
     'notAModule',
     module.name,
-    `"${module.name}", line ${error.range.start.line}: ${error.message}`,
+    `"${module.name}", line ${range.start.line}: ${message} (${code})`,
   );
 }
 

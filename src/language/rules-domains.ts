@@ -28,7 +28,7 @@ function nestingsOf({ body }: BlockIr): readonly Nesting[] {
 const ownSets = (program: ProgramIr): readonly BlockIr[] =>
   program.blocks.filter(({ kind }) => kind === 'domains');
 
-const checkWithin: Rule = (program) =>
+const checkWithin = (program: ProgramIr): readonly Diagnostic[] =>
   ownSets(program).flatMap((set) => {
     const known = set.body.attributes.map(({ name }) => name);
     return nestingsOf(set)
@@ -46,7 +46,7 @@ const checkWithin: Rule = (program) =>
       );
   });
 
-const checkCircles: Rule = (program) =>
+const checkCircles = (program: ProgramIr): readonly Diagnostic[] =>
   ownSets(program).flatMap((set) => {
     const nestings = nestingsOf(set);
     const wider = new Map(nestings.map(({ domain, within }) => [domain, within.word]));
@@ -117,8 +117,11 @@ function contradictions(
   return [...found.values()];
 }
 
-const DOMAIN_RULES: readonly Rule[] = [checkWithin, checkCircles, checkInventory];
+/** What a module's own sets must be, whoever imports them. */
+export function checkDomainSets(program: ProgramIr): readonly Diagnostic[] {
+  return [...checkWithin(program), ...checkCircles(program)];
+}
 
 export function checkDomainTree(program: ProgramIr, context: CheckContext): readonly Diagnostic[] {
-  return DOMAIN_RULES.flatMap((rule) => rule(program, context));
+  return [...checkDomainSets(program), ...checkInventory(program, context)];
 }

@@ -49,25 +49,38 @@ describe('check', () => {
   test('lists the holes of the tour, and allows them when asked', async () => {
     const { code, stdout: out } = await mainHere(['check', TOUR, '--json']);
     const document = JSON.parse(out) as {
-      schema: string;
-      ok: boolean;
-      holes: { path: string; expected: string }[];
+      diagnostics: { code: string; message: string; range: object }[];
+      holes: { path: string; expected: string; range: object }[];
     };
-    expect(document).toMatchObject({ schema: 'kwam.check/v1', ok: false });
-    const paths = document.holes.map((hole) => hole.path);
-    expect(paths).toEqual(
-      expect.arrayContaining([
-        'server.seed.ports.control',
-        'server.seed.ports.data',
-        'server.seed.ports.metrics',
-        'client.kwam_node.image',
-        'guard.sla.mttr_restore',
-        'guard.sla.recovery_time',
-        'deploy.rollout_h100.consent.grant_ref',
-      ]),
+    expect(document).toMatchObject({ schema: 'kwam.check/v1', ok: false, guards: [] });
+    expect(document.holes.map((hole) => hole.path)).toEqual([
+      'import.fd.digest',
+      'server.seed.ports.control',
+      'server.seed.ports.data',
+      'server.seed.ports.metrics',
+      'client.kwam_node.image',
+      'guard.sla.mttr_restore',
+      'guard.sla.recovery_time',
+      'guard.sla.mtbf',
+      'deploy.rollout_h100.consent.grant_ref',
+    ]);
+    // Its holes, and nothing else.
+    expect(document.diagnostics.map(({ code, message, range }) => ({ code, message, range }))).toEqual(
+      document.holes.map(({ path, expected, range }) => ({
+        code: 'KW1901',
+        message: `\`${path}\` is still open: expected ${expected}`,
+        range,
+      })),
     );
-    expect(document.holes.every((hole) => hole.expected !== '')).toBe(true);
     expect(code).toBe(1);
+    expect(await mainHere(['check', TOUR, '--allow-holes'])).toMatchObject({ code: 0 });
+  });
+
+  test('keeps its remarks until nothing is wrong', async () => {
+    const right = await mainHere(['check', EXAMPLE]);
+    expect(right.stdout.match(/^note KW\d{4}/gm)).toEqual(['note KW4015', 'note KW6009']);
+    const wrong = await mainHere(['check', changed('one.kwam', 'bake 10m', 'bake 10mb')]);
+    expect(wrong.stdout.match(/^\w+ KW\d{4}/gm)).toEqual(['error KW2004']);
   });
 
   test('prints SARIF, its file relative to where it was started', async () => {
@@ -89,11 +102,25 @@ describe('check', () => {
 
 describe('explain', () => {
   test('shows why, a failing and a passing program', async () => {
-    const { code, stdout: out } = await mainHere(['explain', 'kw4015']);
-    expect(out).toMatch(/^KW4015: /);
+    const { code, stdout: out } = await mainHere(['explain', 'kw4005']);
+    expect(out).toMatch(/^KW4005: /);
     expect(out).toContain('This fails:');
     expect(out).toContain('This passes:');
     expect(code).toBe(0);
+  });
+
+  test('fails no program for a remark', async () => {
+    const { stdout: out } = await mainHere(['explain', 'KW6009']);
+    expect(out).toContain('This gets the note:');
+    expect(out).not.toContain('This fails:');
+  });
+
+  test('pins the standard modules as they are; those made up for a page are said to be', async () => {
+    const { stdout: out } = await mainHere(['explain', 'KW4001', '--json']);
+    const file = join(work, 'explained.kwam');
+    writeFileSync(file, (JSON.parse(out) as { passing: string }).passing);
+    expect(await mainHere(['check', file])).toMatchObject({ code: 0 });
+    expect((await mainHere(['explain', 'KW3104'])).stdout).toContain('DIGEST stands for');
   });
 
   test('knows no other codes', async () => {

@@ -248,6 +248,16 @@ describe("an organisation's module", () => {
     },
   );
 
+  it('is neither signed nor pinned while its domains are no tree', async () => {
+    edit(at('modules/acme/domains.kwam'), 'within az', 'within rack');
+    const key = newKey('key.pem');
+    const signing = ['module', 'sign', at('modules/acme/domains.kwam'), '--key', key];
+    expect(await mainHere(signing)).toMatchObject({ code: 5, stderr: expect.stringContaining('(KW4017)') });
+    expect(fs.existsSync(at('modules/acme/domains.kwam.sig'))).toBe(false);
+    expect((await freeze('--from', at('modules'))).code).toBe(5);
+    expect(text(program)).toContain('as fd #');
+  });
+
   it('signed by a key for other modules is refused by verify, with exit code 5', async () => {
     const { publicKey } = await sign(newKey('key.pem'));
     trust(publicKey, ['acme/other']);

@@ -2,9 +2,9 @@
  * Every code has a page whose failing example gives that code and whose passing example gives no error.
  */
 import { describe, expect, test } from 'vitest';
-import { readable } from '../../src/language/code-page.ts';
+import { DIGEST_PLACEHOLDER, readable } from '../../src/language/code-page.ts';
 import { CODES } from '../../src/language/codes.ts';
-import { DIGEST_PLACEHOLDER, exampleDiagnostics } from './examples.ts';
+import { exampleDiagnostics } from './examples.ts';
 
 describe.each([...CODES])('%s', (code, page) => {
   test('the failing example gives the code', () => {

@@ -5,6 +5,7 @@
  * An example that ends with `# planned onto POOL` is also made a plan of: `foreign` is `small` and a node of another trust domain.
  */
 import type { CheckContext } from '../../src/language/check-context.ts';
+import { DIGEST_PLACEHOLDER } from '../../src/language/code-page.ts';
 import { compile } from '../../src/language/compile.ts';
 import type { Diagnostic } from '../../src/language/diagnostic.ts';
 import type { Inventory, InventoryNode } from '../../src/language/inventory.ts';
@@ -15,7 +16,6 @@ import { faultdomains, front } from './front.ts';
 import { exampleModules, isExampleModule } from './modules-examples.ts';
 import { TABLES } from './standard-tables.ts';
 
-export const DIGEST_PLACEHOLDER = 'sha256:DIGEST';
 const DIGEST = `sha256:${'0'.repeat(64)}`;
 
 const OWN_DOMAINS = 'apiVersion "kwam.dev/v0.2"\nmodule "acme/domains"\nexport domains site { room { } }\n';

@@ -72,6 +72,18 @@ describe('a module', () => {
     expect(await faultOf('acme/outer', digest)).toBe('digestMismatch');
   });
 
+  it.each([
+    ['rack { within pud } pdu { }', 'expected a domain of `d` around `rack`, got `pud` (KW4016)'],
+    ['rack { within pdu } pdu { within rack }', 'got a circle: `rack` within `pdu` within `rack` (KW4017)'],
+  ])('whose domains are no tree is none, however well it is signed: %s', async (rows, reason) => {
+    const odd = `${VERSION}\nmodule "acme/odd"\nexport domains d { ${rows} }\n`;
+    const pin = await library.putSigned('acme/odd', odd, key.privateKey);
+    const graphs = { pinned: new ModuleGraph(library), present: new ModuleGraph(library) };
+    const resolver = await resolverFor('p.kwam', `import "acme/odd" as odd digest "${pin}"`, graphs);
+    const answer = resolver.load({ module: 'acme/odd', digest: pin, from: 'p.kwam' });
+    expect(answer).toEqual({ problems: [{ code: 'KW3114', message: expect.stringContaining(reason) }] });
+  });
+
   it('that nobody has is not found', async () => {
     expect(await faultOf('acme/none', digest)).toBe('notFound');
   });

@@ -4,9 +4,10 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { DIGEST_PLACEHOLDER } from '../../src/language/code-page.ts';
 import { CODES } from '../../src/language/codes.ts';
 import type { Diagnostic } from '../../src/language/diagnostic.ts';
-import { DIGEST_PLACEHOLDER, exampleDiagnostics } from './examples.ts';
+import { exampleDiagnostics } from './examples.ts';
 import { versioned } from './front.ts';
 
 function applied(text: string, { suggestion }: Diagnostic): string {
