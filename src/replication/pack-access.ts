@@ -107,6 +107,8 @@ export class PackAccess {
     if (store.hasPack(pack))
       return { path: store.packFile(pack), isOwn: true, release: async () => undefined, distrust: trusted };
     await this.records(pack);
+    // The copies that the list came from may be gone since: a pack becomes a stripe, and nodes go.
+    if (this.#others(pack).length === 0 && !this.#whole.has(pack)) await this.#fromStripe(pack);
     const whole = this.#whole.get(pack);
     if (whole !== undefined) {
       const release = (): Promise<void> => this.#drop(pack, whole.path);
@@ -171,9 +173,14 @@ export class PackAccess {
       };
       await this.#options.pool.run(reconstructPack, input, { bytes: entry.bytes });
     });
-    const made = { path, records: openPack(this.#options.store.fileSystem, path, pack).records };
-    this.#whole.set(pack, made);
-    return made;
+    try {
+      const made = { path, records: openPack(this.#options.store.fileSystem, path, pack).records };
+      this.#whole.set(pack, made);
+      return made;
+    } catch (error) {
+      await this.#options.receiver.discard(path);
+      throw error;
+    }
   }
 }
 
@@ -197,7 +204,7 @@ interface GatheredShard extends ShardFile {
 
 /**
  * Runs `act` on at least k shards of a stripe, brought here where others hold them; own ones first. Shards that turn out bad
- * are reported to their holder, replaced by others, and `act` runs again.
+ * are reported to their holder and replaced by others, the good ones stay, and `act` runs again.
  * @throws KwamError STRIPE_TOO_FEW_SHARDS  there are not enough good ones within reach.
  */
 export async function withShards<T>(
@@ -205,29 +212,50 @@ export async function withShards<T>(
   entry: PackRecordEntry,
   act: (shards: readonly ShardFile[]) => Promise<T>,
 ): Promise<T> {
-  const { shards: ids, dataShards } = entry.stripe!;
-  const holders = await findHolders(options.peers, options.store, ids);
+  const holders = await findHolders(options.peers, options.store, entry.stripe!.shards);
   const bad = new Set<string>();
-  for (;;) {
-    const gathered: GatheredShard[] = [];
-    try {
-      for (const [shardIndex, id] of ids.entries()) {
-        if (gathered.length === dataShards) break;
-        const nodes = (holders.get(id) ?? []).filter((node) => !bad.has(`${id} ${node}`));
-        const shard = await bringShard(options, id, nodes);
-        if (shard !== undefined) gathered.push({ ...shard, shardIndex });
+  let gathered: GatheredShard[] = [];
+  try {
+    for (;;) {
+      await gather(options, entry.stripe!, holders, bad, gathered);
+      try {
+        return await act(gathered);
+      } catch (error) {
+        if (!(error instanceof KwamError) || error.code !== 'STRIPE_TOO_FEW_SHARDS') throw error;
+        const found = await badOnes(options, gathered);
+        if (found.length === 0) throw error;
+        for (const { id, node } of found) bad.add(`${id} ${node}`);
+        await discardForeign(options, found);
+        gathered = gathered.filter((shard) => !found.includes(shard));
       }
-      return await act(gathered);
-    } catch (error) {
-      if (!(error instanceof KwamError) || error.code !== 'STRIPE_TOO_FEW_SHARDS') throw error;
-      const found = await badOnes(options, gathered);
-      if (found.length === 0) throw error;
-      for (const { id, node } of found) bad.add(`${id} ${node}`);
-    } finally {
-      for (const { node, path } of gathered)
-        if (node !== options.peers.self) await options.receiver.discard(path);
     }
+  } finally {
+    await discardForeign(options, gathered);
   }
+}
+
+/** Fills `gathered` up to k shards, as far as there are others within reach. */
+async function gather(
+  options: PackAccessOptions,
+  { shards, dataShards }: NonNullable<PackRecordEntry['stripe']>,
+  holders: Holders,
+  bad: ReadonlySet<string>,
+  gathered: GatheredShard[],
+): Promise<void> {
+  for (const [shardIndex, id] of shards.entries()) {
+    if (gathered.length === dataShards) return;
+    if (gathered.some((shard) => shard.id === id)) continue;
+    const nodes = (holders.get(id) ?? []).filter((node) => !bad.has(`${id} ${node}`));
+    const shard = await bringShard(options, id, nodes);
+    if (shard !== undefined) gathered.push({ ...shard, shardIndex });
+  }
+}
+
+async function discardForeign(
+  { peers, receiver }: PackAccessOptions,
+  shards: readonly GatheredShard[],
+): Promise<void> {
+  for (const { node, path } of shards) if (node !== peers.self) await receiver.discard(path);
 }
 
 /** Undefined when no holder can give it now; another shard of the stripe is as good. */
