@@ -1,7 +1,7 @@
 /**
  * What trust costs a node.
- *   consent-redeem      ms from a token's envelope to a claim that is durable, as `consent.redeem` does it: keys read and parsed, signatures
- *                       verified, claimed in the embedded control store, recorded in the audit log; beside the last two alone, which are
+ *   consent-redeem      ms from a token's envelope to a claim that is durable, as `consent.redeem` does it: keys read and parsed, signatures of
+ *                       the token and of the image (in an OCI layout) verified, claimed in the embedded control store, recorded in the audit log; beside the last two alone, which are
  *                       the disk's part. It is to stay below 10 ms.
  *   authorise-h100      µs a decision under the policy of examples/h100.kwam, and
  *   authorise-200       under one of 200 grants, mixed of what is allowed and what is refused by each rule; beside Node's RegExp and
@@ -26,9 +26,11 @@ import { canonicalBytes } from '../src/manifest/canonical-json.ts';
 import type { GrantPlan, Plan } from '../src/plan.ts';
 import { systemRandom } from '../src/random.ts';
 import { ConsentDesk } from '../src/rollout/consent-desk.ts';
+import { openImagesIn } from '../src/rollout/image-place.ts';
 import type { Claim } from '../src/rollout/ledger.ts';
 import { openKeysIn } from '../src/rollout/public-keys.ts';
 import { ada, envelopeOf, GRANT, keyOf, NOW, reto, SEED, USE } from '../test/rollout/consents.ts';
+import { releasedImage } from '../test/rollout/released-image.ts';
 import type { Figure } from './figure.ts';
 import { quantile } from './quantile.ts';
 
@@ -61,14 +63,14 @@ function figureOf(name: string, unit: string, { ours, theirs }: Times, peer: str
 }
 
 /** The example with the clients that the test's token names, and its keys as files. */
-function redeemingPlan(plan: Plan, directory: string): Plan {
+function redeemingPlan(plan: Plan, directory: string, image: string): Plan {
   for (const { name, pem } of [ada, reto]) fs.writeFileSync(join(directory, `${name}.pem`), pem);
   const trustedKeys = [ada, reto].map((each) => keyOf(each, { key: { pem: `${each.name}.pem` } }));
   const [deploy, client] = [plan.deploys[0]!, plan.clients[0]!];
   return {
     ...plan,
     program: { ...plan.program, digest: USE.program },
-    clients: [{ ...client, image: USE.image }],
+    clients: [{ ...client, image }],
     deploys: [
       { ...deploy, name: USE.deploy, pool: USE.pool, consent: { ...deploy.consent, scope: USE.scope } },
     ],
@@ -84,11 +86,15 @@ async function redeeming(plan: Plan, directory: string, { redemptions }: Scale):
   const audit = AuditLog.open({ directory: join(directory, 'audit'), clock });
   const openKey = openKeysIn(directory, { environment: process.env });
   const ledger = { control, clock, random: systemRandom };
-  const desk = new ConsentDesk({ plan: redeemingPlan(plan, directory), self: SEED, ledger, openKey, audit });
+  const { content, image } = releasedImage();
+  const redeemed = redeemingPlan(plan, directory, image);
+  content.write(join(directory, redeemed.clients[0]!.name));
+  const openImage = openImagesIn(directory, {});
+  const desk = new ConsentDesk({ plan: redeemed, self: SEED, ledger, openKey, openImage, audit });
   const times = { ours: [] as number[], theirs: [] as number[] };
   const hash = createHash('sha256');
   for (let count = 0; count <= redemptions; count++) {
-    const token = Buffer.from(await envelopeOf({ jti: jtiOf(count) })).toString('utf8');
+    const token = Buffer.from(await envelopeOf({ jti: jtiOf(count), image })).toString('utf8');
     const request = { token, deploy: USE.deploy, rollout: `rollout-${count}` };
     const started = performance.now();
     const claim = await desk.redeem(request, SEED);

@@ -23,6 +23,7 @@ import { loadIdentity, loadRetired } from './identity/identity-files.ts';
 import type { IdentitySource, IdentityWatcher } from './identity/identity-source.ts';
 import { signerOf, trustOf } from './identity/manifest-trust.ts';
 import { pollIdentity } from './identity/polled-identity.ts';
+import type { RegistryOptions } from './images/registry.ts';
 import { identityPollMs } from './limits.ts';
 import { createMetrics, startMetricsServer } from './metrics.ts';
 import {
@@ -36,6 +37,7 @@ import { KnownChunks } from './pipeline/known-chunks.ts';
 import type { Plan, PlanNode } from './plan.ts';
 import { systemRandom } from './random.ts';
 import { ConsentDesk } from './rollout/consent-desk.ts';
+import { openImagesIn } from './rollout/image-place.ts';
 import { openKeysIn } from './rollout/public-keys.ts';
 import { Store } from './store/store.ts';
 import { grpcTransport } from './transport/grpc.ts';
@@ -54,6 +56,8 @@ export interface NodeOptions {
   readonly control?: string;
   /** What the paths of public keys in the plan are relative to; left out, D/trust. */
   readonly keysBase?: string;
+  /** How the registries of images are asked. */
+  readonly registry?: RegistryOptions;
   /** Where the SVID comes from, if not from D/identity/<name>.pem and .key. */
   readonly identity?: OpenIdentity;
   readonly memoryBytes?: number;
@@ -197,13 +201,14 @@ function grantsOf({ policy }: Plan): readonly Grant[] {
 }
 
 function consentDesk(
-  { plan, directory, log, keysBase = join(directory, 'trust') }: NodeOptions,
+  { plan, directory, log, registry = {}, keysBase = join(directory, 'trust') }: NodeOptions,
   { identity, control, audit }: Owned,
 ): ConsentDesk {
   const ledger = { control: control.store, clock: systemClock, random: systemRandom };
   const warn = (message: string): void => log.warn(message);
   const openKey = openKeysIn(keysBase, { environment: process.env, warn });
-  return new ConsentDesk({ plan, self: identity.current.spiffeId, ledger, openKey, audit });
+  const openImage = openImagesIn(join(directory, 'images'), registry);
+  return new ConsentDesk({ plan, self: identity.current.spiffeId, ledger, openKey, openImage, audit });
 }
 
 /** @throws KwamError SVID_INVALID  the SVID of somebody else than the plan's node: its peers would refuse it later. */

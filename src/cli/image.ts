@@ -4,15 +4,14 @@
  */
 import { basename } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
-import { KwamError } from '../errors.ts';
 import type { ImageSource } from '../images/image-source.ts';
 import { OciLayout } from '../images/oci-layout.ts';
 import { type ImageReference, parseImageReference, showDigest, showReference } from '../images/reference.ts';
-import { Registry, type RegistryCredentials } from '../images/registry.ts';
+import { Registry } from '../images/registry.ts';
 import { type AcceptedKey, acceptedKey } from '../images/signing-key.ts';
 import { type VerifiedImage, verifyImage } from '../images/verify-image.ts';
 import { textOf } from './read-text.ts';
-import { secretText } from './secret-text.ts';
+import { registryOptions } from './registry-options.ts';
 import type { Shell } from './shell.ts';
 import { printJson, printLine } from './terminal.ts';
 
@@ -79,26 +78,11 @@ function readKey(path: string): Promise<AcceptedKey> {
   return acceptedKey(basename(path), textOf(path, 'a public key in PEM'));
 }
 
-function sourceOf(shell: Shell, reference: ImageReference, options: VerifyOptions): ImageSource {
-  const { layout, ca } = options;
-  if (layout !== undefined) return new OciLayout(layout);
-  const credentials = credentialsOf(shell, options);
-  return new Registry(reference, {
-    ...(ca === undefined ? {} : { authorities: textOf(ca, 'authorities in PEM') }),
-    ...(credentials === undefined ? {} : { credentials }),
-  });
-}
+const LOGIN = { username: '--username', password: '--password' };
 
-/** A password on the command line would stand in everybody's list of processes. */
-function credentialsOf(shell: Shell, { username, password }: VerifyOptions): RegistryCredentials | undefined {
-  if (username === undefined && password === undefined) return undefined;
-  if (username !== undefined && password?.startsWith('secret://'))
-    return { username, password: () => secretText(shell, password) };
-  throw new KwamError(
-    'USAGE',
-    'expected --username NAME together with --password secret://…, got one of them alone or a plain password; for example ' +
-      '--username ci --password secret://env/REGISTRY_PASSWORD',
-  );
+function sourceOf(shell: Shell, reference: ImageReference, options: VerifyOptions): ImageSource {
+  if (options.layout !== undefined) return new OciLayout(options.layout);
+  return new Registry(reference, registryOptions(shell, options, LOGIN));
 }
 
 function report(reference: ImageReference, source: ImageSource, { image, accepted, refused }: VerifiedImage) {

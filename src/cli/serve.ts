@@ -8,6 +8,7 @@ import { dirname, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { EXIT, exitCodeOf, KwamError } from '../errors.ts';
 import { parseSpiffeId } from '../identity/spiffe-id.ts';
+import type { RegistryOptions } from '../images/registry.ts';
 import { MIB, nodeMemoryBytesDefault } from '../limits.ts';
 import type { Plan } from '../plan.ts';
 import { redacted } from '../secrets/redaction.ts';
@@ -25,6 +26,9 @@ interface ServeOptions {
   readonly dir?: string;
   readonly control?: string;
   readonly identity?: string;
+  readonly registryCa?: string;
+  readonly registryUsername?: string;
+  readonly registryPassword?: string;
   readonly memory?: number;
   readonly readyFile?: string;
   readonly watch?: string;
@@ -48,6 +52,9 @@ export function define(command: Command, shell: Shell): void {
       '--identity <source>',
       'the SVID: DIRECTORY/NAME, secret://… or unix:///SOCKET of a SPIFFE Workload API',
     )
+    .option('--registry-ca <pem>', 'authorities of registries (default: those of the system)')
+    .option('--registry-username <name>', 'who we are to registries; needs --registry-password')
+    .option('--registry-password <secret>', 'secret://… with the password or token')
     .option(
       '--memory <size>',
       'memory that the whole process may use (default: as the plan says)',
@@ -79,6 +86,10 @@ streams. Trusted are the authorities of the program's policy.ca, but where SVIDs
 Secrets: secret://vault/MOUNT/PATH[#FIELD][?version=N] (KV v2; VAULT_ADDR, VAULT_TOKEN or
 VAULT_TOKEN_FILE, VAULT_CACERT), secret://openbao/..., secret://env/NAME,
 secret://file/PATH. An SVID is one text with certificates and key in PEM.
+
+Consent is redeemed only for an image that a key of the policy has signed with cosign. The
+signature is read in DIRECTORY/images/CLIENT, an OCI layout, or else in the registry that
+the program names for the client.
 
 The control store of one machine is DIRECTORY/control (--control sqlite). Nodes on
 several machines share an etcd, version 3.4 or later:
@@ -162,6 +173,7 @@ async function start(shell: Shell, what: PlanFrom, options: ServeOptions, memory
       name: options.node,
       directory,
       memoryBytes,
+      registry: await registryOf(shell, options),
       ...watch,
       ...(control && { control }),
       log,
@@ -187,6 +199,13 @@ async function identityOf(shell: Shell, { plan, keysBase }: PlanFrom, options: S
     ...(self === undefined ? {} : { expected: parseSpiffeId(self.spiffe) }),
     ...(plan.policy === undefined ? {} : { pinned: { base: keysBase, ca: plan.policy.ca } }),
   });
+}
+
+async function registryOf(shell: Shell, options: ServeOptions): Promise<RegistryOptions> {
+  const { registryOptions } = await import('./registry-options.ts');
+  const { registryCa: ca, registryUsername: username, registryPassword: password } = options;
+  const names = { username: '--registry-username', password: '--registry-password' };
+  return registryOptions(shell, { ca, username, password }, names);
 }
 
 function watchOf({ watch, watchQuiet, watchRate }: ServeOptions) {

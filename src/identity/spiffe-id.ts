@@ -121,6 +121,7 @@ export function dnsNameOf(id: SpiffeId): string {
   return base32(createHash('sha256').update(id, 'utf8').digest()) + DNS_SUFFIX;
 }
 
+/** Of SHA-256: 51 letters of 5 bits, and one for the bit that is left over. */
 function base32(bytes: Uint8Array): string {
   let text = '';
   let buffer = 0;
@@ -130,5 +131,5 @@ function base32(bytes: Uint8Array): string {
     for (bits += 8; bits >= 5; bits -= 5) text += BASE32[(buffer >>> (bits - 5)) & 31];
     buffer &= (1 << bits) - 1;
   }
-  return bits > 0 ? text + BASE32[(buffer << (5 - bits)) & 31] : text;
+  return text + BASE32[(buffer << (5 - bits)) & 31];
 }

@@ -17,7 +17,12 @@ export interface AcceptedKey {
 
 /** @throws KwamError USAGE  not the PEM of such a public key; a private key is none. */
 export async function acceptedKey(name: string, pem: string): Promise<AcceptedKey> {
-  const key = KeyObject.from(await importPublicKey(pem));
+  return keyAccepted(name, await importPublicKey(pem));
+}
+
+/** @param imported  by manifest/public-key.ts. */
+export function keyAccepted(name: string, imported: CryptoKey): AcceptedKey {
+  const key = KeyObject.from(imported);
   const spki = key.export({ type: 'spki', format: 'der' });
   return { name, key, fingerprint: createHash('sha256').update(spki).digest('base64') };
 }

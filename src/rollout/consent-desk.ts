@@ -1,18 +1,20 @@
 /**
  * Where a seed redeems consent tokens: what it is about to do comes from its own plan, never from the request.
- * In: the envelope, the name of a deploy of the plan and of the rollout. Out: the claim that lets that rollout act. Every outcome is in the audit
- * log, durably, before it is answered.
+ * In: the envelope, the name of a deploy of the plan and of the rollout. Out: the claim that lets that rollout act. Nothing may run whose image a key
+ * of the policy has not released. Every outcome is in the audit log, durably, before it is answered.
  */
 import type { AuditLog } from '../audit/audit-log.ts';
 import { KwamError } from '../errors.ts';
-import type { Plan } from '../plan.ts';
+import type { ClientPlan, DeployPlan, Plan } from '../plan.ts';
 import { fieldsOf, textOf } from '../replication/protocol.ts';
 import type { JsonValue } from '../transport/transport.ts';
 import { compileConsentPolicy, type OpenKey } from './consent-policy.ts';
 import { refuseConsent } from './consent-refusal.ts';
 import type { ConsentUse } from './consent-verify.ts';
+import type { OpenImage } from './image-place.ts';
+import { releasersOf } from './image-release.ts';
 import type { Claim, Ledger } from './ledger.ts';
-import { redeem, resume } from './redeem.ts';
+import { type Redemption, redeem, resume } from './redeem.ts';
 
 export interface ConsentDeskParts {
   readonly plan: Plan;
@@ -20,6 +22,7 @@ export interface ConsentDeskParts {
   readonly self: string;
   readonly ledger: Ledger;
   readonly openKey: OpenKey;
+  readonly openImage: OpenImage;
   readonly audit: Pick<AuditLog, 'append' | 'sync'>;
 }
 
@@ -47,13 +50,14 @@ export class ConsentDesk {
     const use = useOf(plan, { self, deploy: deploy!, rollout: rollout! });
     const event = { kind: 'consent', method, peer, deploy: use.deploy, rollout: use.rollout };
     try {
-      const claim = await act(await this.#redemption(), Buffer.from(token!), use);
+      const claim = await act(await this.#redemption(use), Buffer.from(token!), use);
       audit.append({
         ...event,
         allowed: true,
         jti: claim.jti,
         token: claim.token,
         approvedBy: claim.approvedBy.join(' '),
+        releasedBy: claim.releasedBy.join(' '),
       });
       return claim;
     } catch (error) {
@@ -65,9 +69,12 @@ export class ConsentDesk {
   }
 
   /** Keys are opened for each token: a policy that cannot be opened refuses tokens and nothing else. */
-  async #redemption() {
-    const { plan, ledger, openKey } = this.#parts;
-    return { ledger, policy: await compileConsentPolicy(plan.policy ?? NOBODY, openKey) };
+  async #redemption({ deploy }: ConsentUse): Promise<Redemption> {
+    const { plan, ledger, openKey, openImage } = this.#parts;
+    const policy = await compileConsentPolicy(plan.policy ?? NOBODY, openKey);
+    const { client } = deployOf(plan, deploy);
+    const releasers = () => releasersOf(client, policy.keys, openImage, ledger.clock.now());
+    return { ledger, policy, releasers };
   }
 }
 
@@ -83,27 +90,32 @@ export function useOf(
   plan: Plan,
   { self, deploy, rollout }: Pick<ConsentUse, 'self' | 'deploy' | 'rollout'>,
 ): ConsentUse {
-  const found = plan.deploys.find(({ name }) => name === deploy);
-  const client = plan.clients.find(({ name }) => name === found?.client);
-  if (found === undefined || client === undefined) {
-    return refuseConsent({
-      rule: 'deploy-unknown',
-      expected: `a deploy of the plan (${plan.deploys.map(({ name }) => name).join(', ') || 'none'})`,
-      actual: JSON.stringify(deploy.slice(0, 100)),
-      remedy: 'name one of them, or start this node with the program that has it',
-    });
-  }
+  const { consent, pool, client } = deployOf(plan, deploy);
   checkRollout(rollout);
   return {
     self,
     rollout,
     capabilities: ['deploy'],
-    scope: found.consent.scope,
+    scope: consent.scope,
     program: plan.program.digest,
     image: client.image,
     deploy,
-    pool: found.pool,
+    pool,
   };
+}
+
+type DeployWithClient = Omit<DeployPlan, 'client'> & { readonly client: ClientPlan };
+
+function deployOf({ deploys, clients }: Plan, name: string): DeployWithClient {
+  const deploy = deploys.find((each) => each.name === name);
+  const client = clients.find((each) => each.name === deploy?.client);
+  if (deploy !== undefined && client !== undefined) return { ...deploy, client };
+  return refuseConsent({
+    rule: 'deploy-unknown',
+    expected: `a deploy of the plan (${deploys.map((each) => each.name).join(', ') || 'none'})`,
+    actual: JSON.stringify(name.slice(0, 100)),
+    remedy: 'name one of them, or start this node with the program that has it',
+  });
 }
 
 function checkRollout(rollout: string): void {

@@ -28,8 +28,9 @@ export interface Claim {
   readonly claimedAt: string;
   /** Random: tells one try of a transaction from another's. */
   readonly attempt: string;
-  /** Who agreed, by the names of the policy. */
+  /** Who agreed, and who released the image, by the names that the policy gives to keys. */
   readonly approvedBy: readonly string[];
+  readonly releasedBy: readonly string[];
 }
 
 export interface Ledger {
@@ -45,8 +46,9 @@ export async function claimConsent(
   ledger: Ledger,
   consent: VerifiedConsent,
   use: ConsentUse,
+  releasedBy: readonly string[],
 ): Promise<Claim> {
-  const claim = newClaim(ledger, consent, use);
+  const claim = { ...newClaim(ledger, consent, use), releasedBy };
   const key = claimKey(claim.jti);
   const entry = await patiently(ledger, async () => {
     const put = { kind: 'put', key, value: canonicalBytes({ ...claim }) } as const;
@@ -73,7 +75,7 @@ function newClaim(
   { clock, random }: Ledger,
   { token, digest, approvals }: VerifiedConsent,
   use: ConsentUse,
-): Claim {
+): Omit<Claim, 'releasedBy'> {
   return {
     schema: 'kwam.consent-claim/v1',
     jti: token.jti,

@@ -16,9 +16,11 @@ import type { JsonValue } from '../../src/transport/transport.ts';
 import { mainHere } from '../cli/run.ts';
 import { TestCluster } from '../faults/cluster.ts';
 import { makeTree } from '../faults/trees.ts';
-import { ada, envelopeOf, GRANT, IMAGE, keyOf, reto } from '../rollout/consents.ts';
+import { ada, envelopeOf, GRANT, keyOf, reto } from '../rollout/consents.ts';
+import { releasedImage } from '../rollout/released-image.ts';
 
 const DEPLOY = 'rollout_h100';
+const { content, image } = releasedImage();
 const LOOPBACK = ['127.0.0.0/8'];
 const grant = (pattern: string, caps: string[], discoverScope = LOOPBACK) => ({
   ...GRANT,
@@ -54,7 +56,7 @@ afterAll(() => cluster?.close());
 
 function adapt(plan: Plan): Plan {
   const [client] = [
-    { name: 'kwam_node', image: IMAGE, sandbox: 'gvisor', health: [], safepoint: 'cooperative' },
+    { name: 'kwam_node', image, sandbox: 'gvisor', health: [], safepoint: 'cooperative' },
   ] as const;
   const consent = { grantRef: 'token.json', scope: 'fleet.h100_pool.nodes' };
   const deploy = {
@@ -83,7 +85,7 @@ async function callAs(id: string, method: string, request: JsonValue = {}): Prom
 const tokenFor = async (changes: Partial<ConsentToken> = {}): Promise<string> => {
   const now = Date.now();
   const iso = (ms: number): string => new Date(now + ms).toISOString();
-  const bound = { audience: seed as SpiffeId, program: cluster.plan.program.digest };
+  const bound = { audience: seed as SpiffeId, program: cluster.plan.program.digest, image };
   const time = { issuedAt: iso(-1000), notBefore: iso(-1000), expiresAt: iso(600_000) };
   return Buffer.from(await envelopeOf({ ...bound, ...time, ...changes })).toString();
 };
@@ -150,8 +152,11 @@ describe('a consent token', () => {
     const token = await tokenFor();
     await expect(redeem(token, 'r1', 'consent.resume')).rejects.toEqual(refusal('not-claimed'));
     await expect(redeem(token, 'r1', 'consent.redeem', 'n0002')).rejects.toEqual(refusal('audience'));
+    await expect(redeem(token, 'r1')).rejects.toEqual(refusal('image-place'));
+    content.write(join(cluster.directory, 'images/kwam_node'));
     const claim = await redeem(token, 'r1');
     expect(claim).toMatchObject({ rollout: 'r1', redeemer: seed, approvedBy: ['acme-prod', 'acme-ops'] });
+    expect(claim.releasedBy).toEqual(['acme-prod']);
     await expect(redeem(token, 'r2')).rejects.toEqual(refusal('replayed'));
     await expect(redeem(token, 'r2', 'consent.resume')).rejects.toEqual(refusal('replayed'));
     await cluster.kill('n0001');
@@ -160,6 +165,7 @@ describe('a consent token', () => {
     const told = decisions('n0001').filter(({ kind }) => kind === 'consent');
     expect(told.map(({ allowed, rule }) => rule ?? allowed)).toEqual([
       'not-claimed',
+      'image-place',
       true,
       'replayed',
       'replayed',

@@ -44,6 +44,7 @@ describe('a grant', () => {
     ['spiffe://kwam.example/acme/cl-7/az1/pod0/n0000/seed', 'deploy', 'grant-peer'],
     ['spiffe://kwam/acme/cl-7', 'deploy', 'grant-capability'],
     ['https://kwam/acme/cl-7/az1/pod0/n0000/seed', 'deploy', 'grant-peer'],
+    ['spiff3://kwam/acme/cl-7/az1/pod0/n0000/seed', 'deploy', 'grant-peer'],
     [`${SEED}/more`, 'deploy', 'grant-capability'],
     ['', 'replicate', 'grant-peer'],
   ] as const)('does not allow %s to %s: %s', (peer, capability, rule) => {
@@ -53,6 +54,16 @@ describe('a grant', () => {
   it('is needed: without any, nobody may do anything', () => {
     expect(asked(SEED, 'replicate', '10.40.0.1', [])).toBe('grant-peer');
   });
+});
+
+it.each([
+  [SEEDS, 'deploy', true],
+  [SEEDS, 'replicate', true],
+  [NODES, 'deploy', true],
+  [NODES, 'override_budget', true],
+  [NODES, 'replicate', false],
+] as const)('%o takes two people for %s: %s', (plan, capability, isSo) => {
+  expect(compileGrants([plan])[0]!.needsTwo(capability)).toBe(isSo);
 });
 
 describe('discover', () => {
@@ -84,5 +95,6 @@ it.each([
   ['spiffe://kwam/a', { discoverScope: ['10.40.0.1/16'] }],
   ['spiffe://kwam/a', { discoverScope: ['10.40.0.0'] }],
 ] as const)('a plan with the grant %s, %j is refused', (pattern, changes) => {
-  expect(() => compileGrants([{ ...SEEDS, pattern, ...changes }])).toThrow(/compile the plan again/);
+  const again = { code: 'USAGE', message: expect.stringContaining('compile the plan again') };
+  expect(() => compileGrants([{ ...SEEDS, pattern, ...changes }])).toThrow(expect.objectContaining(again));
 });

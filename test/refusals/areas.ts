@@ -5,6 +5,7 @@ import { images } from './images.ts';
 import { manifests } from './manifests.ts';
 import { modules } from './modules.ts';
 import type { Area } from './refusal.ts';
+import { releases } from './releases.ts';
 import { secretRefusals } from './secrets.ts';
 import { tokens } from './tokens.ts';
 import { workload } from './workload.ts';
@@ -14,6 +15,7 @@ export const AREAS: readonly Area[] = [
   workload,
   calls,
   tokens,
+  releases,
   images,
   modules,
   manifests,

@@ -29,6 +29,7 @@ import {
   mallory,
   NOW,
   policyOf,
+  releasers,
   reto,
   TOKEN,
   USE,
@@ -361,7 +362,7 @@ const ledgerOf = (control: Pick<ControlStore, 'get' | 'transact'>, clock: Clock 
 const store = (): MemoryControlStore => new MemoryControlStore({ clock: systemClock });
 
 async function redeemTwice(second: Partial<ConsentUse>, act = redeem): Promise<unknown> {
-  const services = { policy: await policyOf(), ledger: ledgerOf(store()) };
+  const services = { policy: await policyOf(), ledger: ledgerOf(store()), releasers };
   const envelope = await envelopeOf();
   await redeem(services, envelope, USE);
   return act(services, envelope, { ...USE, ...second });
@@ -384,7 +385,7 @@ async function redeemWithout(): Promise<unknown> {
     throw new KwamError('UNAVAILABLE', 'the store does not answer', { retryable: true });
   };
   const ledger = ledgerOf({ get: down, transact: down }, hastyClock());
-  return redeem({ policy: await policyOf(), ledger }, await envelopeOf(), USE);
+  return redeem({ policy: await policyOf(), ledger, releasers }, await envelopeOf(), USE);
 }
 
 const LEDGER: readonly Refusal[] = [
@@ -412,13 +413,13 @@ const LEDGER: readonly Refusal[] = [
     input: 'a resume without a claim',
     code: 'CONSENT_REFUSED/not-claimed',
     attempt: async () =>
-      resume({ policy: await policyOf(), ledger: ledgerOf(store()) }, await envelopeOf(), USE),
+      resume({ policy: await policyOf(), ledger: ledgerOf(store()), releasers }, await envelopeOf(), USE),
   },
   {
     input: 'another token under a jti that was used',
     code: 'CONSENT_REFUSED/replayed',
     attempt: async () => {
-      const services = { policy: await policyOf(), ledger: ledgerOf(store()) };
+      const services = { policy: await policyOf(), ledger: ledgerOf(store()), releasers };
       await redeem(services, await envelopeOf(), USE);
       return resume(services, await envelopeOf({ requester: 'Otto Vogt' }), USE);
     },

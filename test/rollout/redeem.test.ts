@@ -31,6 +31,7 @@ import {
   mallory,
   NOW,
   policyOf,
+  releasers,
   reto,
   TOKEN,
   USE,
@@ -41,7 +42,7 @@ const memory = () => new MemoryControlStore({ clock: systemClock });
 
 async function redemption(control: Store, nowMs = NOW): Promise<Redemption> {
   const ledger = { control, clock: new FakeClock(nowMs), random: systemRandom };
-  return { policy: await policyOf(), ledger };
+  return { policy: await policyOf(), ledger, releasers };
 }
 
 describe('a token', () => {
@@ -170,6 +171,7 @@ describe('redeeming', () => {
       redeemer: USE.self,
       claimedAt: iso(0),
       approvedBy: ['acme-prod', 'acme-ops'],
+      releasedBy: ['acme-prod'],
     });
   });
 

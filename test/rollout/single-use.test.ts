@@ -18,7 +18,7 @@ import { type Random, seededRandom, systemRandom } from '../../src/random.ts';
 import { redeem } from '../../src/rollout/redeem.ts';
 import { EtcdCluster } from '../faults/etcd-cluster.ts';
 import { CAMPAIGN, chosenSeed } from '../faults/seed.ts';
-import { envelopeOf, NOW, policyOf, USE } from './consents.ts';
+import { envelopeOf, NOW, policyOf, releasers, USE } from './consents.ts';
 
 const REDEEMERS = 100;
 const HANDLES = 4;
@@ -51,7 +51,7 @@ async function race(
   const rules = Array.from({ length: REDEEMERS }, async (_, at) => {
     const ledger = { control: stores[at % stores.length]!, clock, random: systemRandom };
     if (spreadMs > 0) await delay(random.below(spreadMs));
-    return ruleOf(redeem({ policy, ledger }, envelope, { ...USE, rollout: `rollout-${at}` }));
+    return ruleOf(redeem({ policy, ledger, releasers }, envelope, { ...USE, rollout: `rollout-${at}` }));
   });
   const counts: Record<string, number> = {};
   for (const rule of await Promise.all(rules)) counts[rule] = (counts[rule] ?? 0) + 1;

@@ -164,6 +164,7 @@ export class SimulatedProcess {
           self: self.spiffe,
           ledger: { control, clock, random },
           openKey,
+          openImage: openKey,
           audit,
         }),
         trust: async () => [this.#world.trusted],
