@@ -23,7 +23,7 @@ export interface RestoreInputs {
 export interface RestoreTime {
   readonly leastMs: number;
   readonly moveMs: number;
-  /** "3000 ms to notice + 60000 ms delay + 8000000000 bytes × 1 at 1000000000 B/s = 71000 ms". */
+  /** "3 s to notice + 60 s delay + 8000 MB × 1 at 1000 MB/s = 71 s". */
   readonly reason: string;
 }
 
@@ -47,12 +47,16 @@ export function leastRestoreTime(inputs: RestoreInputs): RestoreTime {
   const bandwidth = BigInt(repairBytesPerSecond);
   const moveMs = Number((BigInt(nodeBytes) * BigInt(readsPerByte) * 1000n + bandwidth - 1n) / bandwidth);
   const leastMs = detectionMs + repairDelayMs + moveMs;
-  const moved = `${nodeBytes} bytes × ${readsPerByte} at ${repairBytesPerSecond} B/s`;
+  const moved = `${megabytes(nodeBytes)} × ${readsPerByte} at ${megabytes(repairBytesPerSecond)}/s`;
   return {
     leastMs,
     moveMs,
-    reason: `${detectionMs} ms to notice + ${repairDelayMs} ms delay + ${moved} = ${leastMs} ms`,
+    reason: `${detectionMs / 1000} s to notice + ${repairDelayMs / 1000} s delay + ${moved} = ${leastMs / 1000} s`,
   };
+}
+
+function megabytes(bytes: number): string {
+  return `${Number((bytes / 1e6).toPrecision(3))} MB`;
 }
 
 export function restoreVerdict(declaredMs: number, inputs: RestoreInputs): RestoreVerdict {

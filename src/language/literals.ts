@@ -71,6 +71,7 @@ function unescaped(text: string): string | undefined {
 const TEXT_PIECE = /\\u\{[^}"]*\}|\\[\s\S]|\$\{[^}]*\}?|\$|[^\\$]+/g;
 
 function textOf(written: string): Literal {
+  if (/^"secret:\/\//i.test(written)) return quotedSecret(written);
   const parts: TextPart[] = [];
   for (const { 0: piece, index } of written.slice(1, -1).matchAll(TEXT_PIECE)) {
     const at = index + 1;
@@ -87,6 +88,15 @@ function textOf(written: string): Literal {
     }
   }
   return { kind: 'text', parts };
+}
+
+/** In quotes it would be a text like any other, which is read, hashed and printed. */
+function quotedSecret(written: string): Problem {
+  const bare = written.slice(1, -1);
+  return problem('KW3001', 'expected a secret without quotes, got a string that names one', {
+    note: 'A string is read, hashed and printed; a secret is opaque until it is used.',
+    ...(uriOf(bare).kind === 'secret' ? { instead: bare } : {}),
+  });
 }
 
 function badEscape(piece: string, at: number): Problem {

@@ -33,13 +33,15 @@ import type {
   WrittenValue,
 } from './written.ts';
 
-/** The first character decides, as it does in the grammar's terminals. */
+const ADDRESS6 = /^[0-9A-Fa-f]{0,4}:[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]*(?:\/[0-9]{1,3})?$/;
+
+/** The first character decides, as it does in the grammar's terminals; but for IPv6. */
 function formOf(text: string): AtomForm {
   const first = text[0] ?? '';
   if (first === '"') return text.length > 1 && endsString(text) ? 'text' : 'open-text';
   if (first === '$') return 'interpolation';
   if (first === '…' || first === '<' || first === '.') return 'hole';
-  if (/[0-9+-]/.test(first)) return 'number';
+  if (/[0-9+-]/.test(first) || ADDRESS6.test(text)) return 'number';
   return /^[A-Za-z][A-Za-z0-9+.-]*:\/\//.test(text) ? 'uri' : 'bare-text';
 }
 

@@ -59,6 +59,12 @@ function frame({ range, severity }: Diagnostic, source: SourceText, paint: Paint
   ];
 }
 
+/** A small table stays one. */
+function noteLines(note: string, gutter: string): readonly string[] {
+  const [first = '', ...rest] = note.split('\n').map(printable);
+  return [`${gutter} = note: ${first}`, ...rest.map((line) => `${gutter}         ${line}`)];
+}
+
 function renderOne(each: Diagnostic, source: SourceText | undefined, paint: Paint): string {
   const { code, severity, message, note, suggestion, file, range } = each;
   const gutter = ' '.repeat(String(range.start.line).length);
@@ -66,7 +72,7 @@ function renderOne(each: Diagnostic, source: SourceText | undefined, paint: Pain
     `${paint(`${severity} ${code}`, COLOURS[severity], BOLD)}: ${paint(printable(message), BOLD)}`,
     `${gutter}${paint('-->', DIM)} ${printable(file)}:${range.start.line}:${range.start.column}`,
     ...(source === undefined ? [] : frame(each, source, paint)),
-    ...(note === undefined ? [] : [`${gutter} = note: ${printable(note)}`]),
+    ...(note === undefined ? [] : noteLines(note, gutter)),
     ...(suggestion === undefined ? [] : [`${gutter} = try: ${printable(suggestion.title)}`]),
   ].join('\n');
 }

@@ -149,7 +149,7 @@ export class BodyResolver {
     owner: Owner,
   ): BodyIr | undefined {
     if (written.body !== undefined) return this.resolve(written.body, body, owner);
-    if (row.type === undefined && written.value === undefined) return undefined;
+    if (row.type === undefined) return undefined;
     const end = written.range.end.offset;
     const empty = { entries: [], range: this.#tools.source.range(end, end) };
     return this.resolve(empty, body, owner);

@@ -12,6 +12,7 @@ import type { CheckContext, Link, Rule, StandardTables } from './check-context.t
 import { type Diagnostic, diagnostic } from './diagnostic.ts';
 import { coveredBy, type GuardVerdict, guardVerdicts } from './guard-verdict.ts';
 import type { BlockIr, ProgramIr, QuantityIr } from './ir.ts';
+import { domainsInScope } from './rules-placement.ts';
 import { addTo, appendTo, at, listed, writeInstead } from './suggestions.ts';
 
 const checkCovered: Rule = (program) =>
@@ -39,9 +40,10 @@ const checkRows: Rule = (program) =>
     if (mtbf?.body === undefined || mtbf.body.open) return [];
     const domains =
       replicate === undefined ? [] : itemsOf(replicate.body, 'anti_affinity', 'word').map(({ word }) => word);
+    const known = domainsInScope(program);
     const rows = mtbf.body;
     const missing = [...new Set(['node', ...domains])].filter(
-      (name) => attributeOf(rows, name) === undefined,
+      (name) => attributeOf(rows, name) === undefined && (name === 'node' || known?.has(name) !== false),
     );
     return missing.map((name) =>
       diagnostic(
@@ -62,9 +64,10 @@ const checkUnlistedRows: Rule = (program) =>
     const list = replicate && valueIn(replicate.body, 'anti_affinity', 'list');
     if (list === undefined || list.items.some(({ kind }) => kind !== 'word')) return [];
     const domains = new Set(list.items.map((item) => (item.kind === 'word' ? item.word : '')));
+    const known = domainsInScope(program);
     const rows = bodyOf(guard.body, 'mtbf')?.attributes ?? [];
     return rows
-      .filter(({ name }) => name !== 'node' && !domains.has(name))
+      .filter(({ name }) => name !== 'node' && !domains.has(name) && known?.has(name) !== false)
       .map(({ name, nameRange }) =>
         diagnostic(
           'KW4009',
@@ -138,7 +141,7 @@ const checkRestoreTime: Rule = (program, { tables }) =>
     if (declared === undefined || replicate === undefined) return [];
     const verdict = restoreOf(program, tables, replicate, declared);
     if (verdict === undefined || verdict.possible) return [];
-    const message = `expected \`mttr_restore\` of at least ${verdict.leastMs}ms, got ${declared.written}: nothing is restored sooner`;
+    const message = `expected \`mttr_restore\` of at least ${verdict.leastMs / 1000}s, got ${declared.written}: nothing is restored sooner`;
     return diagnostic('KW4006', message, at(program, declared), {
       note: `For a single pack: ${verdict.reason}. A whole node takes longer.`,
       suggestion: writeInstead(declared.range, durationText(verdict.leastMs)),

@@ -15,7 +15,7 @@ import type { SourceRange } from './source.ts';
 import { at, didYouMean, listed } from './suggestions.ts';
 
 /** The domains that `use` brought into scope; undefined when a module could not be read, which has been said. */
-function domainsInScope(program: ProgramIr): ReadonlySet<string> | undefined {
+export function domainsInScope(program: ProgramIr): ReadonlySet<string> | undefined {
   if (program.uses.some(({ block }) => block === undefined)) return undefined;
   const sets = program.uses.flatMap(({ block }) => (block?.kind === 'domains' ? block.body.attributes : []));
   return new Set(sets.map(({ name }) => name));
@@ -24,9 +24,10 @@ function domainsInScope(program: ProgramIr): ReadonlySet<string> | undefined {
 const checkDomains: Rule = (program) => {
   const known = domainsInScope(program);
   if (known === undefined) return [];
-  return domainWords(program)
-    .filter(({ word }) => !known.has(word))
-    .map((written) => unknownDomain(program, written, known));
+  const unknown = domainWords(program).filter(({ word }) => !known.has(word));
+  // Without a set all of them lack the same line.
+  const told = known.size === 0 ? unknown.slice(0, 1) : unknown;
+  return told.map((written) => unknownDomain(program, written, known));
 };
 
 function unknownDomain(program: ProgramIr, written: Named, known: ReadonlySet<string>): Diagnostic {

@@ -96,7 +96,8 @@ const checkSignals: Rule = (program, { tables }) => {
     );
 };
 
-const checkSignalHooks: Rule = (program) => {
+const checkSignalHooks: Rule = (program, { tables }) => {
+  const known = signalsOf(tables);
   const lists = blocksOf(program, 'profile').flatMap(({ body }) => valueIn(body, 'health', 'list') ?? []);
   const isOpen = lists.some(({ items }) => items.some(({ kind }) => kind !== 'word'));
   // A program without a profile, or with one that is not finished, lists nothing yet.
@@ -106,7 +107,7 @@ const checkSignalHooks: Rule = (program) => {
   );
   return clientSignals(program).flatMap((written) => {
     const hook = hookOf(written.word);
-    if (hook === HOOKLESS || offered.has(hook)) return [];
+    if (!known.has(written.word) || hook === HOOKLESS || offered.has(hook)) return [];
     const message = `\`${written.word}\` expects the hook \`${hook}\`, got a profile with ${listed(offered)}`;
     return diagnostic('KW6005', message, at(program, written), {
       note: 'A signal that no device answers would look like health.',

@@ -416,6 +416,20 @@ export const BLOCKS: ReadonlyMap<string, BlockRow> = new Map<string, BlockRow>([
   row('sandboxes', 'Sandboxes by strength.', MODULE_BODIES.sandboxes, true),
 ]);
 
+let names: ReadonlySet<string> | undefined;
+
+/** Of all blocks and of what they hold. */
+export function attributeNames(): ReadonlySet<string> {
+  names ??= new Set([...BLOCKS.values()].flatMap(({ body }) => namesIn(body)));
+  return names;
+}
+
+function namesIn(body: BodyRow | undefined): readonly string[] {
+  if (body === undefined) return [];
+  if (body.kind === 'map') return namesIn(body.entry.body);
+  return body.attributes.flatMap((each) => [each.name, ...namesIn(each.body)]);
+}
+
 /** The row of an attribute in a body, or of a map's entry under the name that the author chose. */
 export function attributeRow(body: BodyRow, name: string): AttributeRow | undefined {
   if (body.kind === 'map') return { ...body.entry, name };

@@ -38,6 +38,7 @@ const CHARACTER_NOTES: Readonly<Record<string, string>> = {
   ';': 'A line needs no mark at its end.',
   "'": 'Strings stand in double quotes.',
   '/': 'A path stands in double quotes; a comment begins with #.',
+  '+': 'There is no arithmetic: write the result.',
   '@': 'An image is named by its digest, in double quotes.',
 };
 
@@ -75,8 +76,10 @@ const REPAIR_MESSAGES: Readonly<
 > = {
   'not-closed': (text, { missing }) => [
     'KW1003',
-    `${shown(text)} is not closed: expected ${shown(missing ?? '')}`,
+    `${shown(text === '' ? '{' : text)} is not closed: expected ${shown(missing ?? '')}`,
   ],
+  'second-name': (text) => ['KW1002', `expected \`{\` after the name of the block, got ${shown(text)}`],
+  'no-value': (text) => ['KW1002', `expected the value of ${shown(text)}, got the next attribute`],
   'not-opened': (text) => ['KW1002', `expected \`{\` after ${shown(text)}`],
   incomplete: (text) => [
     'KW1002',
@@ -99,6 +102,8 @@ const REPAIR_MESSAGES: Readonly<
   ],
 };
 
+const WITHOUT_REMEDY: ReadonlySet<Repair['what']> = new Set(['too-deep', 'incomplete', 'no-value']);
+
 function ofRepair(source: SourceText, repair: Repair): Diagnostic {
   const range = source.range(repair.startOffset, repair.endOffset);
   const [code, message] = REPAIR_MESSAGES[repair.what](source.slice(range), repair);
@@ -119,7 +124,7 @@ function ofRepair(source: SourceText, repair: Repair): Diagnostic {
       },
     });
   }
-  if (repair.what === 'too-deep' || repair.what === 'incomplete') return diagnostic(code, message, where);
+  if (WITHOUT_REMEDY.has(repair.what)) return diagnostic(code, message, where);
   return diagnostic(code, message, where, {
     suggestion: { title: 'remove it', replacement: { range, text: '' } },
   });

@@ -6,13 +6,14 @@
  * A declaration that ends in the middle, before the next one begins, is left out; a block without its `{` gets one.
  * A list whose items are not separated at the end of a line is not closed there.
  * Two items of a list without a comma between them get one; a unit after a space joins its number.
+ * A name alone on its line, before the next attribute's, lacks its value and is left out; so is a second name of a block.
  * A block cannot stand inside another one, so `guard NAME {` within a block proves that the block before it was not closed.
  * Does not judge anything else: that is the parser's.
  */
 import type { Lexer, LexerResult } from 'langium';
 import { programNestingMax } from '../limits.ts';
 import { UNITS } from './quantity.ts';
-import { BLOCKS } from './schema.ts';
+import { attributeNames, BLOCKS } from './schema.ts';
 
 type Token = LexerResult['tokens'][number];
 type TokenTypes = Lexer['definition'];
@@ -21,6 +22,8 @@ export interface Repair {
   readonly what:
     | 'not-closed'
     | 'not-opened'
+    | 'second-name'
+    | 'no-value'
     | 'closes-nothing'
     | 'space-in-quantity'
     | 'no-comma'
@@ -53,6 +56,10 @@ const UNFINISHED = new Set(['apiVersion', 'module', 'import', 'as', 'digest', 'u
 const IMPORT_WORDS = new Set(['as', 'digest']);
 const DECLARATIONS = new Set(['apiVersion', 'module', 'import', 'use', 'let', 'export']);
 
+/** Tokens that are values and never names, and those that may be either. */
+const VALUES = new Set(['[', 'NUMBER', 'ADDRESS6', 'REFERENCE', 'BARE_TEXT']);
+const NAMES = new Set(['WORD', 'TEXT', 'URI', 'as', 'digest']);
+
 const endOf = (token: Token): number => (token.endOffset ?? token.startOffset) + 1;
 
 class Repairer {
@@ -60,6 +67,7 @@ class Repairer {
   readonly repairs: Repair[] = [];
   readonly #open: Token[] = [];
   #declarationStart = 0;
+  #lets: ReadonlySet<string> | undefined;
   readonly #types: TokenTypes;
   readonly #tokens: readonly Token[];
 
@@ -72,7 +80,7 @@ class Repairer {
     for (let at = 0; at < this.#tokens.length; at++) {
       if (this.#beginsDeclaration(at)) this.#endDeclaration(at);
       else if (this.#leavesList(at)) this.#closeDownTo(this.#open.length - 1);
-      if (this.#joinsNumber(at)) continue;
+      if (this.#joinsNumber(at) || this.#lacksValue(at) || this.#isSecondName(at)) continue;
       if (this.#lacksComma(at)) this.#addComma(at);
       if (!this.#take(this.#tokens[at]!, at)) return { tokens: [], repairs: this.repairs };
       if (this.#lacksOpener(at)) this.#openBlock(at);
@@ -150,8 +158,59 @@ class Repairer {
     const kind = this.#tokens[at - 1];
     if (this.#open.length > 0 || kind === undefined || !BLOCKS.has(kind.image)) return false;
     if (this.#tokens[at]!.tokenType.name !== 'WORD' || this.#tokens[at + 1]?.image === '{') return false;
-    const before = this.#tokens[at - 2];
-    return before === undefined || (before.endLine ?? 0) < (kind.startLine ?? 0);
+    return this.#beginsLine(at - 1) && !this.#hasSecondName(at);
+  }
+
+  #beginsLine(at: number): boolean {
+    const before = this.#tokens[at - 1];
+    return before === undefined || (before.endLine ?? 0) < (this.#tokens[at]!.startLine ?? 0);
+  }
+
+  /** `server seed other {`, at the first name. */
+  #hasSecondName(at: number): boolean {
+    const [name, second, opener] = this.#tokens.slice(at, at + 3);
+    return second?.tokenType.name === 'WORD' && opener?.image === '{' && second.startLine === name!.startLine;
+  }
+
+  #isSecondName(at: number): boolean {
+    const kind = this.#tokens[at - 2];
+    if (this.#open.length > 0 || kind === undefined || !BLOCKS.has(kind.image)) return false;
+    if (this.#tokens[at - 1]!.tokenType.name !== 'WORD' || !this.#beginsLine(at - 2)) return false;
+    return this.#hasSecondName(at - 1) && this.#note('second-name', this.#tokens[at]!);
+  }
+
+  /**
+   * A name alone on its line, and on the next one an attribute that has all it needs: the first has no value. Newlines are white space, so
+   * only where the next name cannot be the value: what follows it could then not stand there.
+   */
+  #lacksValue(at: number): boolean {
+    const [name, next, value] = this.#tokens.slice(at, at + 3);
+    if (this.#open.at(-1)?.image !== '{' || value === undefined || CLOSERS.has(value.image)) return false;
+    if (name!.tokenType.name !== 'WORD' || next!.tokenType.name !== 'WORD') return false;
+    if (!this.#beginsLine(at) || !this.#beginsLine(at + 1) || this.#beginsLine(at + 2)) return false;
+    const isValue = VALUES.has(value.tokenType.name) || this.#areAttributes(name!, next!, value);
+    return isValue && this.#isNamePlace(at) && this.#note('no-value', name!);
+  }
+
+  /** `identity` and, on the next line, `transport quic`: no attribute is called quic, and no value transport. */
+  #areAttributes({ image }: Token, next: Token, value: Token): boolean {
+    const names = attributeNames();
+    if (!names.has(image) || !names.has(next.image) || this.#letNames().has(next.image)) return false;
+    return value.image === '{' || (NAMES.has(value.tokenType.name) && !names.has(value.image));
+  }
+
+  #letNames(): ReadonlySet<string> {
+    this.#lets ??= new Set(
+      this.#tokens.filter((_, at) => this.#tokens[at - 1]?.image === 'let').map(({ image }) => image),
+    );
+    return this.#lets;
+  }
+
+  /** Names and values alternate, counted from the last token that can only be the end of a value or the beginning of a body. */
+  #isNamePlace(at: number): boolean {
+    let anchor = at - 1;
+    while (NAMES.has(this.#tokens[anchor]?.tokenType.name ?? '')) anchor--;
+    return (at - anchor) % 2 === 1;
   }
 
   #openBlock(at: number): void {
@@ -180,7 +239,7 @@ class Repairer {
     return (before.endLine ?? 0) < (token.startLine ?? 0);
   }
 
-  /** `10 m` at the end of a line or of what is open: a name that nothing follows can only be the unit. */
+  /** `10 m`, and nothing that could be the value of an attribute `m`: it can only be the unit. */
   #joinsNumber(at: number): boolean {
     const [number, unit, next] = [this.#tokens[at - 1], this.#tokens[at]!, this.#tokens[at + 1]];
     if (number === undefined || number !== this.out.at(-1) || !/^[+-]?[0-9.]+$/.test(number.image))
@@ -190,6 +249,7 @@ class Repairer {
       next === undefined ||
       next.image === ',' ||
       CLOSERS.has(next.image) ||
+      (next.tokenType.name === 'WORD' && !this.#letNames().has(next.image)) ||
       next.startLine !== unit.startLine;
     if (!ends) return false;
     // The image keeps the length of what is written, because places are computed from it.

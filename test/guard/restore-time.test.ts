@@ -13,9 +13,7 @@ test('noticing, waiting and moving add up, rounded up to a millisecond', () => {
   const { leastMs, moveMs, reason } = leastRestoreTime(inputs);
   expect(moveMs).toBe(15_360_000);
   expect(leastMs).toBe(15_423_000);
-  expect(reason).toBe(
-    '3000 ms to notice + 60000 ms delay + 8000000000000 bytes × 6 at 3125000000 B/s = 15423000 ms',
-  );
+  expect(reason).toBe('3 s to notice + 60 s delay + 8000000 MB × 6 at 3130 MB/s = 15423 s');
   expect(leastRestoreTime({ ...inputs, nodeBytes: 1 }).moveMs).toBe(1);
 });
 

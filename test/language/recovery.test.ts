@@ -3,6 +3,8 @@
  */
 import { expect, test } from 'vitest';
 import { parse } from '../../src/language/parse.ts';
+import { UNITS } from '../../src/language/quantity.ts';
+import { attributeNames } from '../../src/language/schema.ts';
 import { codesOf, front, versioned } from './front.ts';
 
 const before = 'metric first { observe x target 0 window 30d }';
@@ -36,6 +38,50 @@ test.each([
   expect(names).toContain('last');
   expect(diagnostics.some((each) => each.code === 'KW2004' && each.range.start.line === 4)).toBe(true);
   expect(diagnostics.some((each) => each.code.startsWith('KW10') && each.range.start.line === 3)).toBe(true);
+});
+
+test.each([
+  [
+    'metric m {\n  observe\n  target 0\n  window 30d\n}',
+    ['KW1002 expected the value of `observe`, got the next attribute'],
+  ],
+  [
+    'metric m other { observe x target 0 window 30d }',
+    ['KW1002 expected `{` after the name of the block, got `other`'],
+  ],
+  [
+    'replicate r { factor 3 anti_affinity [] repair { delay 5 m bandwidth 25 gbps lazy false } }',
+    [
+      'KW1018 expected `5m` in one word, got `5 m` with a space',
+      'KW1018 expected `25gbps` in one word, got `25 gbps` with a space',
+    ],
+  ],
+  [
+    'server s {\n ports 7400 … }',
+    ['KW2014 `ports` has no value of its own: expected `{` and its attributes'],
+  ],
+  [
+    'policy p { … grants { spiffe://kwam/*/seed { caps [replicate] signed_by "a" } } }',
+    ['KW2006 `grants` expects a SPIFFE pattern in quotes, got spiffe://kwam/*/seed'],
+  ],
+])('one slip is one diagnostic: %s', (text, expected) => {
+  const { diagnostics } = front(versioned(text));
+  const told = diagnostics.filter(({ code }) => code !== 'KW1901');
+  expect(told.map(({ code, message }) => `${code} ${message}`)).toEqual(expected);
+});
+
+test('a value on the next line is the value', () => {
+  for (const text of [
+    'metric m {\n  observe\n  silent_corruption_count\n  target\n  0 window 30d\n}',
+    'metric m {\n  observe\n  corruption_detected_count target\n  0\n window 30d\n}',
+    'let window = 1\nmetric m {\n  observe worker_restarts\n  target\n  window window 30d\n}',
+  ])
+    expect(codesOf(front(versioned(text)))).toEqual([]);
+});
+
+test('no attribute is called like a unit, so a unit after a space is one', () => {
+  expect(attributeNames()).toContain('mttr_restore');
+  expect([...attributeNames()].filter((name) => UNITS.has(name))).toEqual([]);
 });
 
 test('a damaged block is not said to lack what the damage may have hidden', () => {

@@ -21,6 +21,14 @@ test('with colour the sentence is the same', () => {
   expect(coloured.replace(/\u001b\[[0-9;]*m/g, '')).toBe(plain);
 });
 
+test('a table in a note stays one, under the gutter', () => {
+  const [first] = broken.diagnostics;
+  const text = renderPretty([{ ...first!, note: 'two:\n  a  1\n  b  2' }], [broken.source], {
+    colour: false,
+  });
+  expect(text).toContain('  = note: two:\n            a  1\n            b  2\n');
+});
+
 test('a very long line is cut around the place', () => {
   const long = front(versioned(`let x = [${'1, '.repeat(500)}10q${', 1'.repeat(500)}]`));
   const frame = renderPretty(long.diagnostics, [long.source], { colour: false }).split('\n');

@@ -62,3 +62,22 @@ test('labels that nest are right, and without a set in scope nothing says how th
   expect(messages('replicate data { factor 2 anti_affinity [] }', crossed)).toEqual([]);
   expect(messages(PROGRAM, crossed)).toHaveLength(1);
 });
+
+test('one cause is said once: no set at all, a domain of none, a signal of no hook', () => {
+  const rows = ['node', 'rack', 'az'].map(
+    (name) => `${name} 50y { source "log" audited_by "Ada" audited_on "2026-09-30" }`,
+  );
+  const guarded = (domains: string): string => `replicate data { factor 2 anti_affinity [${domains}] }
+guard g { durability 1nines mttr_restore 30m recovery_time 12h integrity sha256 on_violation quarantine mtbf { ${rows.join(' ')} } }`;
+  expect(messages(guarded('rack, az'))).toEqual([
+    'KW4001 expected a domain of a set in scope, got `rack` and no set',
+  ]);
+  const scoped = `import "std/faultdomains" as fd digest "sha256:${'0'.repeat(64)}"\nuse fd.h100\n`;
+  expect(messages(`${scoped}${guarded('rack, az, zone')}`)).toEqual([
+    'KW4001 expected a fault domain, got `zone`',
+  ]);
+  const signals = 'profile p { … health [dcgm] } client c { … health [foo.bar] }';
+  expect(messages(signals).filter((each) => !each.startsWith('KW1901'))).toEqual([
+    'KW6006 expected a health signal, got `foo.bar`',
+  ]);
+});

@@ -234,7 +234,7 @@ describe('restore times', () => {
     const refused = judged({ restore: '63033ms', more: repair('1m') }).diagnostics.find(
       ({ code }) => code === 'KW4006',
     );
-    expect(refused?.message).toContain('at least 63034ms');
+    expect(refused?.message).toContain('at least 63.034s');
     expect(refused?.suggestion?.replacement.text).toBe('2m');
   });
 

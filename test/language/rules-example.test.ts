@@ -66,6 +66,7 @@ describe('the example', () => {
     ['bake 10m', 'bake 0m', 'KW2011'],
     ['observe silent_corruption_count', 'observe silent_corruptions', 'KW6008'],
     ['ca ${ca}', 'ca "${ca}"', 'KW3001'],
+    ['ca ${ca}', 'ca "secret://vault/kwam/mtls-ca"', 'KW3001'],
     ['registry registry.acme.internal', 'registry ${ca}', 'KW3002'],
   ])('with %s → %s is refused with %s', (from, to, code) => {
     const { ok, diagnostics } = checked(changed(from, to));
