@@ -8,7 +8,7 @@
 import { createHash } from 'node:crypto';
 import { Bench } from 'tinybench';
 import { layoutSlices } from '../src/erasure/combination.ts';
-import { ReedSolomon } from '../src/erasure/reed-solomon.ts';
+import { LinearCode } from '../src/erasure/linear-code.ts';
 import { assert } from '../src/errors.ts';
 import { seededRandom } from '../src/random.ts';
 import { INPUT_BYTES, type Kernels, REGION } from '../src/wasm/kernels.ts';
@@ -63,7 +63,7 @@ function digestOf(kernels: Kernels, addresses: readonly number[], bytes: number)
 export async function bench(options: { smoke: boolean }): Promise<Figure[]> {
   const scale = options.smoke ? SCALE.smoke : SCALE.real;
   const kernels = loadKernels();
-  const codec = new ReedSolomon(kernels, { dataShards: DATA_SHARDS, parityShards: 3, matrix: 'vandermonde' });
+  const codec = new LinearCode(kernels, { dataShards: DATA_SHARDS, parityShards: 3, matrix: 'vandermonde' });
   const { sliceBytes, addresses } = layoutSlices(codec.shardCount);
   const random = seededRandom(SEED);
   for (const address of addresses.slice(0, DATA_SHARDS)) {

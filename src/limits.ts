@@ -38,6 +38,14 @@ export const objectNameBytesMax = 512;
 
 /** GF(2^8) has 255 nonzero points: more shards would repeat a row of the matrix. */
 export const shardCountMax = 255;
+/**
+ * Local groups. GF(2^8) is 17 copies of GF(2^4) that share zero alone: a group has the 15 nonzero elements of one for its data
+ * (erasure/matrix.ts). Up to 64 shards and 4 global parities the campaign goes through the losses of every scheme there is.
+ */
+export const localGroupsMax = 17;
+export const localGroupDataMax = 15;
+export const localShardsMax = 64;
+export const globalParityMax = 4;
 /** A shard is a multiple of one cache line, so that slices of neighbouring shards never share a line. */
 export const shardAlignBytes = 64;
 /** Bytes of one shard that are coded at a time: 64 to 512 KiB are equally fast (Zen 3), below 32 KiB calls cost a tenth. */

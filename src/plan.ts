@@ -8,7 +8,8 @@ export type Domain = 'rack' | 'pdu' | 'spine' | 'az';
 export const DOMAINS: readonly Domain[] = ['az', 'spine', 'pdu', 'rack'];
 
 export type Labels = Readonly<Record<Domain, string>>;
-export type MatrixName = 'vandermonde' | 'cauchy1';
+/** `lrc` has a parity shard for each of several groups of data shards, and the others over all of them. */
+export type MatrixName = 'vandermonde' | 'cauchy1' | 'lrc';
 /** An exact number, numerator/denominator in lowest terms: `1/100`, `0/1`. */
 export type Fraction = string;
 /** Where a key is kept. A path is as the program writes it, relative to the program's file. */
@@ -35,8 +36,11 @@ export interface ChunkerSizes {
 
 export interface ErasureScheme {
   readonly dataShards: number;
+  /** All shards that hold no data; those of local groups are among them. */
   readonly parityShards: number;
   readonly matrix: MatrixName;
+  /** Present exactly with the matrix `lrc`: how many groups of equally many data shards there are. */
+  readonly localGroups?: number;
 }
 
 export interface ReplicatePlan {

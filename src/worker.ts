@@ -5,7 +5,7 @@
  */
 import { workerData } from 'node:worker_threads';
 import { selfTestChunker } from './chunking/chunker.ts';
-import { selfTestReedSolomon } from './erasure/reed-solomon.ts';
+import { selfTestLinearCode } from './erasure/linear-code.ts';
 import { KwamError } from './errors.ts';
 import { nodeFileSystem } from './filesystem.ts';
 import { chooseEngine } from './hashing/choose-engine.ts';
@@ -83,7 +83,7 @@ function selfTest(engines: readonly HashEngine[]): void {
   selfTestSha256(kernels);
   for (const engine of engines) selfTestSha256(engine);
   selfTestChunker(kernels);
-  selfTestReedSolomon(kernels);
+  selfTestLinearCode(kernels);
 }
 
 /** Takes one from a cell of injected faults; true for as many callers as the cell holds. */

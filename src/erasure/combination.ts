@@ -66,7 +66,8 @@ function runKernel(
 }
 
 function assertShape(coefficients: Uint8Array, inputs: number, outputs: number): void {
-  assert(inputs >= 1 && inputs <= shardCountMax, `expected 1 to ${shardCountMax} inputs, got ${inputs}`);
+  const fits = inputs <= shardCountMax && (inputs >= 1 || outputs === 0);
+  assert(fits, `expected 1 to ${shardCountMax} inputs, got ${inputs}`);
   assert(outputs <= shardCountMax, `expected at most ${shardCountMax} outputs, got ${outputs}`);
   assert(coefficients.length === inputs * outputs, `${outputs} × ${inputs} needs that many coefficients`);
 }
@@ -85,7 +86,7 @@ export function combineInPlace(
 ): void {
   assertShape(coefficients, inputs.length, outputs.length);
   assertDisjoint(inputs, outputs, bytes);
-  if (bytes > 0) runKernel(kernels, coefficients, inputs, outputs, bytes);
+  if (bytes > 0 && outputs.length > 0) runKernel(kernels, coefficients, inputs, outputs, bytes);
 }
 
 /**

@@ -1,12 +1,15 @@
 /**
- * Matrices over GF(2^8) and the two coding matrices whose shards other people's tools read.
+ * Matrices over GF(2^8) and the coding matrices: one row a shard, first the data (the identity), then the parities.
  * `vandermonde`: Backblaze's and klauspost's default. `cauchy1`: ISA-L's gf_gen_cauchy1_matrix, which is klauspost's
- * WithCauchyMatrix. Both are (k + m) × k, begin with the identity, and every k of their rows are independent.
+ * WithCauchyMatrix. Every k rows of either are independent, and other people's tools read their shards.
+ * `lrc`: for each of l groups of k/l data shards the XOR of the group, then m rows over all data (globalRow).
  * Does not touch shards. Deliberately absent: ISA-L's gf_gen_rs_matrix, whose rows are dependent for many k and m.
  */
 import { assert } from '../errors.ts';
+import { localGroupsMax } from '../limits.ts';
 import type { ErasureScheme } from '../plan.ts';
 import { inverse, power, productsOf } from './galois.ts';
+import { type LocalGroups, localGroupsOf } from './scheme.ts';
 
 export interface Matrix {
   readonly rows: number;
@@ -40,13 +43,13 @@ export function selectRows(matrix: Matrix, rows: readonly number[]): Matrix {
 }
 
 /** target += factor · source */
-function addScaledRow(target: Uint8Array, source: Uint8Array, factor: number): void {
+export function addScaledRow(target: Uint8Array, source: Uint8Array, factor: number): void {
   if (factor === 0) return;
   const products = productsOf(factor);
   for (let i = 0; i < target.length; i++) target[i]! ^= products[source[i]!]!;
 }
 
-function scaleRow(row: Uint8Array, factor: number): void {
+export function scaleRow(row: Uint8Array, factor: number): void {
   const products = productsOf(factor);
   for (let i = 0; i < row.length; i++) row[i] = products[row[i]!]!;
 }
@@ -123,8 +126,41 @@ function cauchy1(rows: number, columns: number): Matrix {
   });
 }
 
+/**
+ * Global parity r = 1 … m of a code with local groups: its factor for data shard `column`, the i-th of group g.
+ *
+ * m ≤ 2: α^r with α = 2^(g + 17i). As Huang and others, "Erasure coding in Windows Azure storage", ATC 2012, have it for two groups: the
+ * points of a group together with 0 are closed under addition, and two groups share 0 alone. Here g + 17i makes group g the multiple 2^g
+ * of the subfield GF(2^4), whose nonzero elements are the 15 powers of 2^17. What is lost beyond one shard a group leaves a column
+ * (d, d²) for each further data shard, d ≠ 0 a sum of two points of its group, and a unit column for a lost global parity. Two such columns
+ * are independent unless they have the same d, which two shards of one group or of two groups never do. So every loss that any code
+ * with these groups can survive is survived: the code is maximally recoverable.
+ *
+ * m ≥ 3: row r of cauchy1 for rs(k, m). The row that adds all data, which the local parities add up to, is a Cauchy row too, of a point at
+ * infinity, so that any k of the k + m + 1 are independent. m + 1 losses therefore always leave enough: with all local parities
+ * k of those rows, with one of them lost as many data and global ones. That is as good as the shape allows in the worst case; of the larger
+ * losses that some code could survive this one survives nearly all (test/erasure/local-groups.test.ts prints the share).
+ */
+function globalFactor(scheme: ErasureScheme, groups: LocalGroups, r: number, column: number): number {
+  if (groups.globalParities > 2) return inverse((scheme.dataShards + r - 1) ^ column);
+  const group = Math.floor(column / groups.dataShards);
+  const i = column % groups.dataShards;
+  return power(2, r * (group + localGroupsMax * i));
+}
+
+function lrc(scheme: ErasureScheme, groups: LocalGroups): Matrix {
+  const { dataShards: k, parityShards } = scheme;
+  return matrixOf(k + parityShards, k, (row, column) => {
+    if (row < k) return +(row === column);
+    const parity = row - k;
+    if (parity < groups.count) return +(parity === Math.floor(column / groups.dataShards));
+    return globalFactor(scheme, groups, parity - groups.count + 1, column);
+  });
+}
+
 export function codingMatrix(scheme: ErasureScheme): Matrix {
-  const rows = scheme.dataShards + scheme.parityShards;
-  const make = { vandermonde, cauchy1 }[scheme.matrix];
-  return make(rows, scheme.dataShards);
+  const { dataShards, parityShards, matrix } = scheme;
+  if (matrix === 'lrc') return lrc(scheme, localGroupsOf(scheme)!);
+  const make = { vandermonde, cauchy1 }[matrix];
+  return make(dataShards + parityShards, dataShards);
 }

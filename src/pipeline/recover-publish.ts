@@ -4,6 +4,7 @@
  * A stripe of which shards are missing is made anew before, so that its entry can name every shard.
  */
 import { type DigestHex, fromHex } from '../digest.ts';
+import { dataOf, schemeOf } from '../erasure/scheme.ts';
 import { KwamError } from '../errors.ts';
 import type { ObjectRecord, PackRecordEntry } from '../replication/catalog.ts';
 import type { Distributor } from '../replication/distribute.ts';
@@ -135,12 +136,11 @@ export class Publisher {
   /** From k shards the pack, and from the pack its redundancy as of a new one: of the same bytes the shards have the same ids. */
   async #mend(entry: PackRecordEntry): Promise<PackRecordEntry> {
     const { store, pool, codecId, known, distributor, receiver } = this.#services;
-    const { dataShards, parityShards, matrix } = entry.stripe!;
+    const scheme = schemeOf(entry.stripe!);
     const path = store.readingPath(entry.id);
     try {
-      await withShards(this.#reading, entry, async (sources) => {
+      await withShards(this.#reading, entry, dataOf(scheme), async (sources) => {
         await receiver.discard(path);
-        const scheme = { dataShards, parityShards, matrix };
         const input = { pack: fromHex(entry.id), packBytes: entry.bytes, scheme, codecId, sources, path };
         await pool.run(reconstructPack, input, { bytes: entry.bytes });
       });

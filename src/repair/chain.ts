@@ -1,6 +1,6 @@
 /**
  * Through which nodes the partial sums of a lost shard travel.
- * In: who holds the other shards and where the nodes are. Out: k shards, grouped by node, the nearest to the rebuilder first. Nodes of one
+ * In: who holds the other shards and where the nodes are. Out: k shards, or those of the local group, grouped by node, the nearest to the rebuilder first. Nodes of one
  * zone, in it of one spine, in it of one rack follow each other, so that a sum crosses a border between racks once and not once a shard.
  * Pure: asks nobody.
  */
@@ -8,6 +8,7 @@ import type { Member } from '../cluster/membership.ts';
 import type { DigestHex } from '../digest.ts';
 import { codingMatrix } from '../erasure/matrix.ts';
 import { makeRecipe } from '../erasure/recipe.ts';
+import { localFirst } from '../erasure/scheme.ts';
 import type { Domain, ErasureScheme } from '../plan.ts';
 import type { Holders } from '../replication/holders.ts';
 import type { Helper, Term } from '../replication/protocol.ts';
@@ -30,17 +31,19 @@ export interface ChainRequest {
   readonly self: string;
 }
 
-/** Undefined when fewer than k shards are held by anyone. */
+/** Undefined when the shards that are held by anyone do not determine it. */
 export function chainFor(request: ChainRequest): Chain | undefined {
   const { scheme, shards, lost, self } = request;
   const byNearness = nearestFirst(request);
-  const sources = byNearness.slice(0, scheme.dataShards);
-  if (sources.length < scheme.dataShards) return undefined;
-  const indexes = sources.map(({ shardIndex }) => shardIndex);
-  const { coefficients } = makeRecipe(codingMatrix(scheme), indexes, [lost]);
+  const near = byNearness.map(({ shardIndex }) => shardIndex);
+  const recipe = makeRecipe(codingMatrix(scheme), localFirst(scheme, near, [lost]), [lost]);
+  if (recipe === undefined) return undefined;
   const terms = new Map<string, Term[]>();
-  for (const [i, { node, shardIndex }] of sources.entries()) {
-    terms.set(node, [...(terms.get(node) ?? []), [shards[shardIndex]!, coefficients[i]!]]);
+  for (const { node, shardIndex } of byNearness) {
+    const column = recipe.sources.indexOf(shardIndex);
+    if (column < 0) continue;
+    const term: Term = [shards[shardIndex]!, recipe.coefficients[column]!];
+    terms.set(node, [...(terms.get(node) ?? []), term]);
   }
   const own = terms.get(self) ?? [];
   terms.delete(self);

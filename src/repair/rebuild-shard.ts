@@ -2,11 +2,13 @@
  * Rebuilds one lost shard of a stripe on this node.
  * In: the pack's catalog entry and a shard index. Out: the shard pack, durable and committed, with the id that the producer
  * recorded. First by partial sums, which cost every link one shard (chain.ts). When that fails or gives anything but that shard, k
- * shards are brought here, verified one by one, and whoever sent a bad one is told: a sum does not show which part of it was wrong.
+ * shards (of a local group those that are left) are brought here, verified one by one, and whoever sent a bad one is told: a sum does not show which part of it was wrong.
  */
 import { type Digest, type DigestHex, fromHex } from '../digest.ts';
+import { schemeOf, schemeText } from '../erasure/scheme.ts';
 import { sliceRange, stripeOf } from '../erasure/stripe.ts';
 import { KwamError } from '../errors.ts';
+import type { ErasureScheme } from '../plan.ts';
 import type { PackRecordEntry } from '../replication/catalog.ts';
 import { findHolders } from '../replication/holders.ts';
 import { type PackAccessOptions, withShards } from '../replication/pack-access.ts';
@@ -71,11 +73,6 @@ function sliceCountOf({ entry }: Lost): number {
   return stripeOf(entry.bytes, entry.stripe.dataShards).sliceCount;
 }
 
-function schemeOf({ entry: { stripe } }: Lost) {
-  const { dataShards, parityShards, matrix } = stripe;
-  return { dataShards, parityShards, matrix };
-}
-
 async function byChain(
   options: RebuildServices,
   lost: Lost,
@@ -86,9 +83,9 @@ async function byChain(
   const { shards } = entry.stripe;
   const holders = await findHolders(peers, store, shards);
   const members = await peers.members();
-  const scheme = schemeOf(lost);
+  const scheme = schemeOf(entry.stripe);
   const chain = chainFor({ scheme, shards, lost: shardIndex, holders, members, self: peers.self });
-  if (chain === undefined) throw tooFew(lost);
+  if (chain === undefined) throw tooFew(lost, scheme);
   const codecId = await codecIdOf(options, chain, signal);
   const path = store.readingPath(id);
   try {
@@ -134,10 +131,10 @@ async function writeSum(
   }
 }
 
-function tooFew({ entry: { id, stripe } }: Lost): KwamError {
+function tooFew({ entry: { id }, shardIndex }: Lost, scheme: ErasureScheme): KwamError {
   return new KwamError(
     'STRIPE_TOO_FEW_SHARDS',
-    `expected nodes to hold ${stripe.dataShards} shards of pack ${id}, fewer answer; start the missing nodes`,
+    `expected nodes to hold enough of ${schemeText(scheme)} for shard ${shardIndex} of pack ${id}, too few answer; start the missing nodes`,
     { context: { pack: id } },
   );
 }
@@ -147,7 +144,7 @@ async function byGathering(options: RebuildServices, lost: Lost): Promise<Sealed
   const { entry, shardIndex, id } = lost;
   const path = store.readingPath(id);
   let verified = 0;
-  const sealed = await withShards(options, entry, async (sources) => {
+  const sealed = await withShards(options, entry, [shardIndex], async (sources) => {
     await receiver.discard(path);
     verified = sources.length + 1;
     return pool.run(
@@ -155,7 +152,7 @@ async function byGathering(options: RebuildServices, lost: Lost): Promise<Sealed
       {
         pack: fromHex(entry.id),
         packBytes: entry.bytes,
-        scheme: schemeOf(lost),
+        scheme: schemeOf(entry.stripe),
         codecId: options.codecId,
         sources,
         path,

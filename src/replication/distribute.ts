@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import type { Member } from '../cluster/membership.ts';
 import type { Peers } from '../cluster/peers.ts';
 import { type Digest, type DigestHex, fromHex } from '../digest.ts';
+import { lossesSurvived } from '../erasure/survival.ts';
 import { KwamError } from '../errors.ts';
 import { candidates, place } from '../placement/placement.ts';
 import type { Domain, ErasureScheme, Plan } from '../plan.ts';
@@ -131,7 +132,7 @@ export class Distributor {
     for (const shard of shards) this.#spreading.add(shard);
     try {
       for (const shard of sealed) await store.commitPack(shard);
-      await this.#spread(pack, sealed, scheme.parityShards);
+      await this.#spread(pack, sealed, lossesSurvived(scheme));
     } finally {
       for (const shard of shards) this.#spreading.delete(shard);
     }

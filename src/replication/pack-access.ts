@@ -6,6 +6,8 @@
  */
 import type { Peers } from '../cluster/peers.ts';
 import { type Digest, type DigestHex, fromHex } from '../digest.ts';
+import { shardsToRead } from '../erasure/recipe.ts';
+import { dataOf, schemeOf, tooFewShards } from '../erasure/scheme.ts';
 import { KwamError } from '../errors.ts';
 import type { PackRecord } from '../store/pack-format.ts';
 import { openPack } from '../store/pack-reader.ts';
@@ -160,13 +162,13 @@ export class PackAccess {
     const entry = await this.#options.catalog.pack(pack);
     if (entry?.stripe === undefined) throw noCopy(pack);
     const path = this.#options.store.readingPath(pack);
-    const { dataShards, parityShards, matrix } = entry.stripe;
-    await withShards(this.#options, entry, async (sources) => {
+    const scheme = schemeOf(entry.stripe);
+    await withShards(this.#options, entry, dataOf(scheme), async (sources) => {
       await this.#options.receiver.discard(path);
       const input = {
         pack: fromHex(pack),
         packBytes: entry.bytes,
-        scheme: { dataShards, parityShards, matrix },
+        scheme,
         codecId: this.#options.codecId,
         sources,
         path,
@@ -203,21 +205,25 @@ interface GatheredShard extends ShardFile {
 }
 
 /**
- * Runs `act` on at least k shards of a stripe, brought here where others hold them; own ones first. Shards that turn out bad
- * are reported to their holder and replaced by others, the good ones stay, and `act` runs again.
+ * Runs `act` on shards from which the wanted ones can be made, as few as do, brought here where others hold them; own ones first. Shards
+ * that turn out bad are reported to their holder and replaced by others, the good ones stay, and `act` runs again.
  * @throws KwamError STRIPE_TOO_FEW_SHARDS  there are not enough good ones within reach.
  */
 export async function withShards<T>(
   options: PackAccessOptions,
   entry: PackRecordEntry,
+  wanted: readonly number[],
   act: (shards: readonly ShardFile[]) => Promise<T>,
 ): Promise<T> {
-  const holders = await findHolders(options.peers, options.store, entry.stripe!.shards);
+  const stripe = entry.stripe!;
+  const holders = await findHolders(options.peers, options.store, stripe.shards);
   const bad = new Set<string>();
+  const nodesOf = (id: DigestHex): readonly string[] =>
+    (holders.get(id) ?? []).filter((node) => !bad.has(`${id} ${node}`));
   let gathered: GatheredShard[] = [];
   try {
     for (;;) {
-      await gather(options, entry.stripe!, holders, bad, gathered);
+      await gather(options, stripe, wanted, nodesOf, gathered);
       try {
         return await act(gathered);
       } catch (error) {
@@ -234,20 +240,25 @@ export async function withShards<T>(
   }
 }
 
-/** Fills `gathered` up to k shards, as far as there are others within reach. */
+/** Brings what is wanted to be read. What cannot be brought now is replaced, as long as something else will do. */
 async function gather(
   options: PackAccessOptions,
-  { shards, dataShards }: NonNullable<PackRecordEntry['stripe']>,
-  holders: Holders,
-  bad: ReadonlySet<string>,
+  stripe: NonNullable<PackRecordEntry['stripe']>,
+  wanted: readonly number[],
+  nodesOf: (id: DigestHex) => readonly string[],
   gathered: GatheredShard[],
 ): Promise<void> {
-  for (const [shardIndex, id] of shards.entries()) {
-    if (gathered.length === dataShards) return;
-    if (gathered.some((shard) => shard.id === id)) continue;
-    const nodes = (holders.get(id) ?? []).filter((node) => !bad.has(`${id} ${node}`));
-    const shard = await bringShard(options, id, nodes);
-    if (shard !== undefined) gathered.push({ ...shard, shardIndex });
+  const { shards: ids } = stripe;
+  const scheme = schemeOf(stripe);
+  const within = new Set([...ids.keys()].filter((shard) => nodesOf(ids[shard]!).length > 0));
+  for (;;) {
+    const needed = shardsToRead(scheme, [...within], wanted);
+    if (needed === undefined) throw tooFewShards(scheme, [...within]);
+    const next = needed.find((shard) => gathered.every(({ shardIndex }) => shardIndex !== shard));
+    if (next === undefined) return;
+    const shard = await bringShard(options, ids[next]!, nodesOf(ids[next]!));
+    if (shard === undefined) within.delete(next);
+    else gathered.push({ ...shard, shardIndex: next });
   }
 }
 

@@ -7,6 +7,8 @@
  */
 import type { Peers } from '../cluster/peers.ts';
 import { asDigest, type DigestHex, toHex } from '../digest.ts';
+import { schemeOf, schemeText } from '../erasure/scheme.ts';
+import { lossesLeft } from '../erasure/survival.ts';
 import { KwamError } from '../errors.ts';
 import type { ErasureScheme } from '../plan.ts';
 import type { PackInfo } from '../store/index-tables.ts';
@@ -124,24 +126,25 @@ function note({ copies, stripes }: Found, { id, bytes, stripe }: ListedPack): vo
     copies.set(id, bytes);
     return;
   }
-  const { pack, packBytes, shardIndex, dataShards, parityShards, matrix } = stripe;
-  const scheme = { dataShards, parityShards, matrix };
+  const { pack, packBytes, shardIndex } = stripe;
+  const scheme = schemeOf(stripe);
   const known = stripes.get(pack);
   // Of two schemes for one pack the one that was found first is taken: a plan changed between two puts of the same bytes.
   if (known !== undefined && !isSame(known.scheme, scheme)) return;
-  const shards = known?.shards ?? new Array<DigestHex>(dataShards + parityShards).fill(UNKNOWN_SHARD);
+  const shards =
+    known?.shards ?? new Array<DigestHex>(scheme.dataShards + scheme.parityShards).fill(UNKNOWN_SHARD);
   shards[shardIndex] = id;
   stripes.set(pack, { scheme, packBytes, shards });
 }
 
 const isSame = (a: ErasureScheme, b: ErasureScheme): boolean =>
-  a.dataShards === b.dataShards && a.parityShards === b.parityShards && a.matrix === b.matrix;
+  a.matrix === b.matrix && schemeText(a) === schemeText(b);
 
 function entriesOf({ copies, stripes }: Found, wanted: number): Map<DigestHex, SurveyedPack> {
   const packs = new Map<DigestHex, SurveyedPack>();
   for (const [id, { scheme, packBytes, shards }] of stripes) {
-    const there = shards.filter((shard) => shard !== UNKNOWN_SHARD).length;
-    const state = there === shards.length ? 'whole' : there >= scheme.dataShards ? 'torn' : 'lost';
+    const present = shards.map((shard) => shard !== UNKNOWN_SHARD);
+    const state = present.every(Boolean) ? 'whole' : lossesLeft(scheme, present) >= 0 ? 'torn' : 'lost';
     packs.set(id, { entry: { id, bytes: packBytes, stripe: { ...scheme, shards } }, state });
   }
   for (const [id, bytes] of copies) {

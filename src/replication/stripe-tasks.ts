@@ -1,11 +1,12 @@
 /**
- * The worker's half of erasure coding: a pack file → its k + m shard packs; any k of them → the pack, or a lost shard.
+ * The worker's half of erasure coding: a pack file → its shard packs; enough of them → the pack, or a lost shard.
  * In and out: files of this node. Works through columns of all shards at once, so memory stays inside INPUT however large
  * the stripe is. Sources are verified slice by slice before any is used; what comes out must have the id that the
  * producer recorded. Source: ARCHITECTURE.md, "Erasure stripe".
  */
 import { asDigest, DIGEST_BYTES, type Digest, type DigestHex, toHex } from '../digest.ts';
 import { layoutSlices } from '../erasure/combination.ts';
+import { dataOf } from '../erasure/scheme.ts';
 import { packRangeOf, type Stripe, sliceRange, stripeOf } from '../erasure/stripe.ts';
 import { KwamError } from '../errors.ts';
 import type { FileHandle } from '../filesystem.ts';
@@ -87,7 +88,7 @@ export interface EncodeStripeInput extends StripeInput {
 export const encodeStripe = defineTask('encode-stripe', (context, input: EncodeStripeInput): SealedPack[] => {
   const { dataShards } = input.scheme;
   requireIntact(context, input.packPath, toHex(input.pack));
-  const code = context.reedSolomon(input.scheme);
+  const code = context.linearCode(input.scheme);
   const stripe = stripeOf(input.packBytes, dataShards);
   const { bytesMax, addresses } = columnsFor(code.shardCount);
   withFiles(context, [input.packPath], 'read', ([pack]) => {
@@ -210,7 +211,7 @@ function sliceRecord(context: WorkerContext, stripe: Stripe, slice: number, path
 }
 
 export interface ReconstructInput extends StripeInput {
-  /** At least k shard packs; those that do not verify are not used. */
+  /** Shard packs from which the wanted ones follow; those that do not verify are not used. */
   readonly sources: readonly ShardFile[];
   /** A new file in incoming/. */
   readonly path: string;
@@ -225,7 +226,7 @@ export interface ReconstructShardInput extends ReconstructInput {
 /** Writes the pack file again from its shards. Install it afterwards: that verifies every chunk of it. */
 export const reconstructPack = defineTask('reconstruct-pack', (context, input: ReconstructInput): void => {
   const stripe = stripeOf(input.packBytes, input.scheme.dataShards);
-  const wanted = Array.from({ length: input.scheme.dataShards }, (_, shard) => shard);
+  const wanted = dataOf(input.scheme);
   withNewFiles(context, [input.path], ([pack]) => {
     eachColumn(context, input, wanted, (shard, start, bytes) => {
       const range = packRangeOf(stripe, { shard, start, bytes: bytes.length });
@@ -272,7 +273,7 @@ function eachColumn(
   wanted: readonly number[],
   use: (shard: number, start: number, bytes: Uint8Array) => void,
 ): void {
-  const code = context.reedSolomon(input.scheme);
+  const code = context.linearCode(input.scheme);
   const stripe = stripeOf(input.packBytes, input.scheme.dataShards);
   const sources = input.sources.filter((source) => isIntact(context, source));
   const byIndex = new Map(sources.map((source, i) => [source.shardIndex, i]));

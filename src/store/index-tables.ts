@@ -6,7 +6,7 @@
  * Not for worker threads: one process, one thread writes. Does not know files.
  *
  *   packs    id (32)      → sequence u32, kind u8, state u8, k u8, m u8, bytes u64, records u32, matrix u8, shardIndex u8,
- *                           zero u16, stripeBytes u64, stripePack (32), crc u32
+ *                           localGroups u8, zero u8, stripeBytes u64, stripePack (32), crc u32
  *   chunks   digest (32)  → (sequence u32, offset u32, length u32, type u32) × n, crc u32
  *   meta     "sequence"   → next sequence u32, crc u32
  * crc: CRC-32 of key ‖ value; finds every flipped bit, burst up to 32 bits and swapped value; 4 bytes and no call of SHA-256.
@@ -17,6 +17,7 @@ import { type Database, open, type RootDatabase } from 'lmdb';
 import { asDigest, type Digest, type DigestHex, fromHex, toHex } from '../digest.ts';
 import { KwamError } from '../errors.ts';
 import { MIB } from '../limits.ts';
+import type { MatrixName } from '../plan.ts';
 import type { PackKind, RecordType, StripeInfo } from './pack-format.ts';
 
 export type PackState = 'present' | 'quarantined' | 'missing' | 'remote';
@@ -39,6 +40,7 @@ export interface Place {
   readonly type: RecordType;
 }
 
+const MATRICES: readonly MatrixName[] = ['vandermonde', 'cauchy1', 'lrc'];
 const STATES: readonly PackState[] = ['present', 'quarantined', 'missing', 'remote'];
 const PACK_VALUE_BYTES = 64; // without the checksum
 const PLACE_BYTES = 16;
@@ -88,8 +90,9 @@ function encodePack(info: PackInfo): Buffer {
   if (info.stripe !== undefined) {
     value[6] = info.stripe.dataShards;
     value[7] = info.stripe.parityShards;
-    value[20] = info.stripe.matrix === 'vandermonde' ? 1 : 2;
+    value[20] = 1 + MATRICES.indexOf(info.stripe.matrix);
     value[21] = info.stripe.shardIndex;
+    value[22] = info.stripe.localGroups ?? 0;
     value.writeBigUInt64LE(BigInt(info.stripe.packBytes), 24);
     value.set(info.stripe.pack, 32);
   }
@@ -111,8 +114,9 @@ function decodePack(id: DigestHex, value: Buffer): PackInfo {
     packBytes: Number(value.readBigUInt64LE(24)),
     dataShards: value[6]!,
     parityShards: value[7]!,
-    matrix: value[20] === 1 ? 'vandermonde' : 'cauchy1',
+    matrix: MATRICES[value[20]! - 1]!,
     shardIndex: value[21]!,
+    ...(value[22] === 0 ? {} : { localGroups: value[22]! }),
   };
   return { ...info, stripe };
 }

@@ -6,9 +6,10 @@
  */
 import { hash } from 'node:crypto';
 import { asDigest, DIGEST_BYTES, type Digest, sameBytes, toHex } from '../digest.ts';
+import { schemeProblem } from '../erasure/scheme.ts';
 import { assert, KwamError } from '../errors.ts';
-import { packBytesMax, recordBytesMax, recordsPerPackMax, shardCountMax } from '../limits.ts';
-import type { MatrixName } from '../plan.ts';
+import { packBytesMax, recordBytesMax, recordsPerPackMax } from '../limits.ts';
+import type { ErasureScheme, MatrixName } from '../plan.ts';
 
 export const PACK_HEADER_BYTES = 128;
 export const RECORD_HEADER_BYTES = 40;
@@ -23,15 +24,12 @@ export type RecordType = (typeof RECORD_TYPE)[keyof typeof RECORD_TYPE];
 
 export type PackKind = 'chunks' | 'shard';
 const KIND_CODE: Record<PackKind, number> = { chunks: 1, shard: 2 };
-const MATRIX_CODE: Record<MatrixName, number> = { vandermonde: 1, cauchy1: 2 };
+const MATRIX_CODE: Record<MatrixName, number> = { vandermonde: 1, cauchy1: 2, lrc: 3 };
 
 /** Which shard of which stripe a pack of kind `shard` holds. */
-export interface StripeInfo {
+export interface StripeInfo extends ErasureScheme {
   readonly pack: Digest;
   readonly packBytes: number;
-  readonly dataShards: number;
-  readonly parityShards: number;
-  readonly matrix: MatrixName;
   readonly shardIndex: number;
 }
 
@@ -111,13 +109,13 @@ function encodeStripe(stripe: StripeInfo, bytes: Uint8Array, view: DataView): vo
   bytes[89] = stripe.parityShards;
   bytes[90] = MATRIX_CODE[stripe.matrix];
   bytes[91] = stripe.shardIndex;
+  bytes[92] = stripe.localGroups ?? 0;
 }
 
 function stripeProblem(stripe: StripeInfo): string | undefined {
-  const shards = stripe.dataShards + stripe.parityShards;
-  if (stripe.dataShards < 1 || stripe.parityShards < 1 || shards > shardCountMax)
-    return `k and m of at least 1, together at most ${shardCountMax}`;
-  if (stripe.shardIndex >= shards) return 'a shard index below k + m';
+  const problem = schemeProblem(stripe);
+  if (problem !== undefined) return problem;
+  if (stripe.shardIndex >= stripe.dataShards + stripe.parityShards) return 'a shard index below their count';
   if (stripe.packBytes < 1 || stripe.packBytes > packBytesMax) return `a pack of 1 to ${packBytesMax} bytes`;
   return undefined;
 }
@@ -133,7 +131,7 @@ export function parsePackHeader(bytes: Uint8Array): PackHeader {
   requireZero(bytes, 10, 12, 'header');
   const headerBytes = view.getUint32(12, true);
   requireThat(headerBytes === PACK_HEADER_BYTES, 'header length', 12, PACK_HEADER_BYTES, headerBytes);
-  requireZero(bytes, kind === 'shard' ? 92 : 48, HEADER_CHECK_AT, 'header');
+  requireZero(bytes, kind === 'shard' ? 93 : 48, HEADER_CHECK_AT, 'header');
   const codecId = asDigest(bytes.slice(16, 48));
   return kind === 'shard' ? { kind, codecId, stripe: parseStripe(bytes, view) } : { kind, codecId };
 }
@@ -146,9 +144,10 @@ function parseStripe(bytes: Uint8Array, view: DataView): StripeInfo {
     parityShards: bytes[89]!,
     matrix: nameOf(MATRIX_CODE, bytes[90]!, 'matrix', 90),
     shardIndex: bytes[91]!,
+    ...(bytes[92] === 0 ? {} : { localGroups: bytes[92]! }),
   };
   const problem = stripeProblem(stripe);
-  requireThat(problem === undefined, 'stripe', 80, problem, toHex(bytes.subarray(80, 92)));
+  requireThat(problem === undefined, 'stripe', 80, problem, toHex(bytes.subarray(80, 93)));
   return stripe;
 }
 

@@ -6,7 +6,8 @@
 import type { MessagePort } from 'node:worker_threads';
 import { Chunker } from '../chunking/chunker.ts';
 import type { DigestHex } from '../digest.ts';
-import { ReedSolomon } from '../erasure/reed-solomon.ts';
+import { LinearCode } from '../erasure/linear-code.ts';
+import { schemeText } from '../erasure/scheme.ts';
 import { KwamError } from '../errors.ts';
 import type { FileSystem } from '../filesystem.ts';
 import { type Arbiters, arbitrate } from '../hashing/arbitration.ts';
@@ -25,7 +26,7 @@ export interface WorkerContext {
   readonly fileSystem: FileSystem;
   chunker(sizes: ChunkerSizes): Chunker;
   /** Kept from task to task, because it remembers how to make good the losses that it has met. */
-  reedSolomon(scheme: ErasureScheme): ReedSolomon;
+  linearCode(scheme: ErasureScheme): LinearCode;
   /** The INPUT region as bytes; the same memory that kernels see. */
   input(): Uint8Array;
   /** Runs `work` and adds its time to what the task reports; what is timed inside it counts as its own kind only. */
@@ -90,7 +91,7 @@ export function createContext(
 ): WorkerContext {
   const timed = stopwatch(reporting);
   const chunkers = new Map<string, Chunker>();
-  const codes = new Map<string, ReedSolomon>();
+  const codes = new Map<string, LinearCode>();
   return {
     kernels,
     hash: engines.hash,
@@ -100,9 +101,9 @@ export function createContext(
       const key = `${chunkBytesMin},${chunkBytesTarget},${chunkBytesMax}`;
       return kept(chunkers, key, () => new Chunker(kernels, sizes));
     },
-    reedSolomon(scheme) {
-      const key = `${scheme.dataShards},${scheme.parityShards},${scheme.matrix}`;
-      return kept(codes, key, () => new ReedSolomon(kernels, scheme));
+    linearCode(scheme) {
+      const key = `${scheme.matrix} ${schemeText(scheme)}`;
+      return kept(codes, key, () => new LinearCode(kernels, scheme));
     },
     input: () => kernels.bytes().subarray(REGION.input, REGION.input + INPUT_BYTES),
     timed,

@@ -21,7 +21,7 @@ import { openPack } from '../../src/store/pack-reader.ts';
 import type { SealedPack } from '../../src/store/pack-writer.ts';
 import type { WorkerPool } from '../../src/workers/pool.ts';
 import { faultCell, testPool } from '../pipeline/memory-cluster.ts';
-import { encodeSlowly } from '../reference/reed-solomon.ts';
+import { encodeSlowly } from '../reference/linear-code.ts';
 import { buildPack, CODEC_ID, payloadOf } from '../store/packs.ts';
 
 let root: string;
@@ -73,6 +73,7 @@ const schemeOf = (
   parityShards,
   matrix,
 });
+const GROUPED: ErasureScheme = { dataShards: 12, parityShards: 4, matrix: 'lrc', localGroups: 2 };
 
 async function stripe(payloadBytes: number, scheme: ErasureScheme, on = pool): Promise<Striped> {
   const pack = await packOf(payloadBytes);
@@ -153,8 +154,9 @@ describe('encoding a pack', () => {
     [1_234_567, 6, 3],
     [3 * MIB + 17, 2, 1],
     [2 * MIB, 20, 5],
-  ])('of %i payload bytes as rs(%i, %i) gives the shards that the format says', async (bytes, k, m) => {
-    const scheme = schemeOf(k, m, bytes === 1000 ? 'cauchy1' : 'vandermonde');
+    [2_345_678, 12, 4],
+  ])('of %i payload bytes as %i + %i shards gives those that the format says', async (bytes, k, m) => {
+    const scheme = k === 12 ? GROUPED : schemeOf(k, m, bytes === 1000 ? 'cauchy1' : 'vandermonde');
     const made = await stripe(bytes, scheme);
     const length = Math.ceil(Math.ceil(made.pack.bytes / k) / 64) * 64;
     const data = Array.from({ length: k }, (_, i) => {
@@ -162,7 +164,7 @@ describe('encoding a pack', () => {
       shard.set(made.bytes.subarray(i * length, (i + 1) * length));
       return shard;
     });
-    const expected = encodeSlowly(data, m, scheme.matrix);
+    const expected = encodeSlowly(data, scheme);
     for (const [shardIndex, { id, header }] of made.shards.entries()) {
       expect(Buffer.compare(contentOf(id), expected[shardIndex]!)).toBe(0);
       const opened = openPack(nodeFileSystem, pathOf(id), id);
@@ -261,6 +263,31 @@ describe('making a pack again', () => {
     }
   });
 
+  it('with local groups: from all but any three shards, some fours, and not from the others', async () => {
+    const made = await stripe(100_000, GROUPED);
+    for (const lost of [
+      [0, 1, 2],
+      [3, 12, 14],
+      [0, 6, 15],
+      [0, 1, 6, 7],
+      [2, 12, 8, 13],
+    ])
+      expect(
+        Buffer.compare(
+          await rebuilt(
+            made,
+            sourcesOf(made, (shard) => !lost.includes(shard)),
+          ),
+          made.bytes,
+        ),
+      ).toBe(0);
+    const tooFew = sourcesOf(made, (shard) => ![0, 1, 2, 12].includes(shard));
+    expect(await errorOf(rebuilt(made, tooFew))).toMatchObject({
+      code: 'STRIPE_TOO_FEW_SHARDS',
+      message: expect.stringContaining('lrc(12, 2, 2)'),
+    });
+  });
+
   it('does not use a shard that is damaged, absent or another one, as long as k good ones are left', async () => {
     const made = await stripe(400_000, schemeOf(4, 2));
     flip(pathOf(made.shards[1]!.id), 70_000);
@@ -318,6 +345,24 @@ describe('making a shard again', () => {
       expect(Buffer.compare(fs.readFileSync(pathOf(id)), before)).toBe(0);
     }
     expect(fs.readdirSync(layout.incoming)).toEqual([]);
+  });
+
+  it('of a local group from its six others alone', async () => {
+    const made = await stripe(300_000, GROUPED);
+    for (const [shardIndex, first] of [
+      [3, 0],
+      [13, 6],
+    ] as const) {
+      const { id } = made.shards[shardIndex]!;
+      const before = fs.readFileSync(pathOf(id));
+      fs.rmSync(pathOf(id));
+      const group = (shard: number): boolean =>
+        shard === 12 + first / 6 || (shard >= first && shard < first + 6);
+      const sources = sourcesOf(made, (shard) => shard !== shardIndex && group(shard));
+      expect(sources.length).toBe(6);
+      await pool.run(reconstructShard, shardInput(made, shardIndex, sources));
+      expect(Buffer.compare(fs.readFileSync(pathOf(id)), before)).toBe(0);
+    }
   });
 
   it('of a stripe that an earlier release made keeps the codec id of that release, and so its own id', async () => {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { asDigest, fromHex, parseDigestHex, toHex } from '../../src/digest.ts';
+import type { ErasureScheme, MatrixName } from '../../src/plan.ts';
 import {
   encodeIndex,
   encodePackHeader,
@@ -27,7 +28,8 @@ interface VectorPack {
     readonly packBytes: number;
     readonly dataShards: number;
     readonly parityShards: number;
-    readonly matrix: 'vandermonde' | 'cauchy1';
+    readonly matrix: MatrixName;
+    readonly localGroups?: number;
     readonly shardIndex: number;
   };
   readonly records: readonly {
@@ -83,15 +85,29 @@ const record = fc.record<RecordHeader>({
   length: fc.integer({ min: 1, max: 1 << 20 }),
   type: fc.constantFrom(RECORD_TYPE.chunk, RECORD_TYPE.manifestPart),
 });
-const stripe = fc
-  .record({
-    pack: digest,
-    packBytes: fc.integer({ min: 1, max: 2 ** 30 }),
+const scheme: fc.Arbitrary<ErasureScheme> = fc.oneof(
+  fc.record({
     dataShards: fc.integer({ min: 1, max: 200 }),
     parityShards: fc.integer({ min: 1, max: 55 }),
     matrix: fc.constantFrom('vandermonde' as const, 'cauchy1' as const),
-  })
-  .map((value) => ({ ...value, shardIndex: value.dataShards + value.parityShards - 1 }));
+  }),
+  fc
+    .tuple(fc.integer({ min: 2, max: 6 }), fc.integer({ min: 2, max: 9 }), fc.integer({ min: 1, max: 4 }))
+    .map(([localGroups, each, globals]) => ({
+      dataShards: localGroups * each,
+      parityShards: localGroups + globals,
+      matrix: 'lrc' as const,
+      localGroups,
+    })),
+);
+const stripe = fc
+  .tuple(scheme, digest, fc.integer({ min: 1, max: 2 ** 30 }))
+  .map(([value, pack, packBytes]) => ({
+    ...value,
+    pack,
+    packBytes,
+    shardIndex: value.dataShards + value.parityShards - 1,
+  }));
 const header = fc.oneof(
   fc.record<PackHeader>({ kind: fc.constant('chunks'), codecId: digest }),
   fc.record<PackHeader>({ kind: fc.constant('shard'), codecId: digest, stripe }),

@@ -19,8 +19,9 @@ def make(name, kind, codec, records, stripe=None):
         head += bytes(64)
     else:
         head += bytes.fromhex(stripe["pack"]) + struct.pack("<Q", stripe["packBytes"])
-        matrix = {"vandermonde": 1, "cauchy1": 2}[stripe["matrix"]]
-        head += bytes([stripe["dataShards"], stripe["parityShards"], matrix, stripe["shardIndex"]]) + bytes(20)
+        matrix = {"vandermonde": 1, "cauchy1": 2, "lrc": 3}[stripe["matrix"]]
+        head += bytes([stripe["dataShards"], stripe["parityShards"], matrix, stripe["shardIndex"]])
+        head += bytes([stripe.get("localGroups", 0)]) + bytes(19)
     assert len(head) == 112
     head += sha256(head)[:16]
     body = b""
@@ -57,6 +58,21 @@ packs = [
             "parityShards": 2,
             "matrix": "cauchy1",
             "shardIndex": 5,
+        },
+    ),
+    make(
+        "local parity shard",
+        "shard",
+        codec,
+        [(3, bytes(range(64)))],
+        {
+            "pack": sha256(b"pack").hex(),
+            "packBytes": 700,
+            "dataShards": 12,
+            "parityShards": 4,
+            "matrix": "lrc",
+            "localGroups": 2,
+            "shardIndex": 12,
         },
     ),
 ]

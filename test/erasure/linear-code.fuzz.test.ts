@@ -3,12 +3,14 @@
  * KWAM_CAMPAIGN=1 raises the number of cases; a failure prints its seed, which replays the case (KWAM_SEED).
  */
 import { describe, expect, it } from 'vitest';
-import { ReedSolomon } from '../../src/erasure/reed-solomon.ts';
+import { LinearCode } from '../../src/erasure/linear-code.ts';
+import { lossesLeft } from '../../src/erasure/survival.ts';
+import { globalParityMax, localGroupDataMax, localGroupsMax, localShardsMax } from '../../src/limits.ts';
 import type { ErasureScheme } from '../../src/plan.ts';
 import { type Random, seededRandom, systemRandom } from '../../src/random.ts';
 import { REGION } from '../../src/wasm/kernels.ts';
 import { loadKernels } from '../../src/wasm/load.ts';
-import { encodeSlowly, reconstructSlowly } from '../reference/reed-solomon.ts';
+import { encodeSlowly, reconstructSlowly } from '../reference/linear-code.ts';
 
 const CASES = process.env['KWAM_CAMPAIGN'] === '1' ? 20_000 : 300;
 /** A campaign of 20,000 cases takes a few minutes on one core. */
@@ -23,26 +25,51 @@ interface Case {
   readonly present: readonly boolean[];
 }
 
-function makeCase(random: Random): Case {
+function reedSolomon(random: Random): ErasureScheme {
   const dataShards = 1 + random.below(random.below(8) === 0 ? 60 : 14);
   const parityShards = 1 + random.below(random.below(8) === 0 ? 20 : 6);
-  const shardBytes = 1 + random.below(random.below(6) === 0 ? 3000 : 200);
-  const present = Array.from({ length: dataShards + parityShards }, () => true);
-  for (let losses = random.below(parityShards + 1); losses > 0; losses--) {
-    present[random.below(present.length)] = false;
-  }
+  return { dataShards, parityShards, matrix: random.below(2) === 0 ? 'vandermonde' : 'cauchy1' };
+}
+
+function withLocalGroups(random: Random): ErasureScheme {
+  const globals = 1 + random.below(globalParityMax);
+  const each = 2 + random.below(random.below(8) === 0 ? localGroupDataMax - 1 : 5);
+  const most = Math.min(localGroupsMax, Math.floor((localShardsMax - globals) / (each + 1)));
+  const localGroups = 2 + random.below(random.below(8) === 0 ? most - 1 : Math.min(4, most) - 1);
   return {
-    scheme: { dataShards, parityShards, matrix: random.below(2) === 0 ? 'vandermonde' : 'cauchy1' },
+    dataShards: localGroups * each,
+    parityShards: localGroups + globals,
+    matrix: 'lrc',
+    localGroups,
+  };
+}
+
+/** Takes shards away as long as the rest is enough, up to a drawn number. */
+function losses(random: Random, scheme: ErasureScheme): boolean[] {
+  const present = Array.from({ length: scheme.dataShards + scheme.parityShards }, () => true);
+  for (let left = random.below(scheme.parityShards + 1); left > 0; left--) {
+    const shard = random.below(present.length);
+    present[shard] = false;
+    if (lossesLeft(scheme, present) < 0) present[shard] = true;
+  }
+  return present;
+}
+
+function makeCase(random: Random): Case {
+  const scheme = random.below(2) === 0 ? reedSolomon(random) : withLocalGroups(random);
+  const shardBytes = 1 + random.below(random.below(6) === 0 ? 3000 : 200);
+  return {
+    scheme,
     shardBytes,
-    data: Array.from({ length: dataShards }, () => random.fill(new Uint8Array(shardBytes))),
-    present,
+    data: Array.from({ length: scheme.dataShards }, () => random.fill(new Uint8Array(shardBytes))),
+    present: losses(random, scheme),
   };
 }
 
 function encodeThrough(build: keyof typeof builds, { scheme, shardBytes, data }: Case): Uint8Array[] {
   const parity = Array.from({ length: scheme.parityShards }, () => new Uint8Array(shardBytes).fill(0x77));
   const shards = [...data.map((shard) => shard.slice()), ...parity];
-  new ReedSolomon(builds[build], scheme).encode(shards);
+  new LinearCode(builds[build], scheme).encode(shards);
   return shards;
 }
 
@@ -58,11 +85,11 @@ function reconstructPlaced(
   shards.forEach((shard, i) => {
     memory.set(present[i] ? shard : shard.map((byte) => ~byte), addresses[i]);
   });
-  new ReedSolomon(builds[build], scheme).reconstructInPlace(addresses, present, shardBytes);
+  new LinearCode(builds[build], scheme).reconstructInPlace(addresses, present, shardBytes);
   return addresses.map((address) => memory.slice(address, address + shardBytes));
 }
 
-describe('Reed–Solomon against the reference', () => {
+describe('the erasure codes against the reference', () => {
   it(
     `${CASES} random stripes from seed ${firstSeed}`,
     () => {
@@ -71,11 +98,9 @@ describe('Reed–Solomon against the reference', () => {
         const stripe = makeCase(random);
         const gapBytes = random.below(70);
         const { scheme, present, data } = stripe;
-        const expected = encodeSlowly(data, scheme.parityShards, scheme.matrix);
+        const expected = encodeSlowly(data, scheme);
         const left = expected.map((shard, i) => (present[i] ? shard : undefined));
-        expect(reconstructSlowly(left, scheme.dataShards, scheme.matrix), `reference, seed ${seed}`).toEqual(
-          expected,
-        );
+        expect(reconstructSlowly(left, scheme), `reference, seed ${seed}`).toEqual(expected);
         for (const build of ['release', 'debug'] as const) {
           expect(encodeThrough(build, stripe), `encode, ${build}, seed ${seed}`).toEqual(expected);
           const rebuilt = reconstructPlaced(build, stripe, expected, gapBytes);

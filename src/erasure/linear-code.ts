@@ -1,32 +1,22 @@
 /**
- * The Reed–Solomon code of one erasure scheme: k data shards, m parity shards, any k of the k + m give back the rest.
- * In and out: shards of equal length, in order (data 0 … k−1, then parity), in host memory (`encode`, `reconstruct`,
- * `combine`) or as slices in linear memory (`…InPlace`), where a worker reads file slices into place without a copy.
- * Source: Reed, Solomon 1960; matrices and shard order as Backblaze, klauspost and ISA-L have them (matrix.ts).
+ * The code of one erasure scheme: from its data shards the parity shards, and from enough of all shards those that are missing.
+ * In and out: shards of equal length, in order (data, then parity), in host memory (`encode`, `reconstruct`, `combine`) or as slices in
+ * linear memory (`…InPlace`), where a worker reads file slices into place without a copy.
+ * Source: Reed, Solomon 1960, any k of k + m; or with local parities, where a group makes its own loss good (matrix.ts, scheme.ts).
  * Verifies nothing: a corrupt shard that is passed as present yields corrupt output. Verify digests first, and the
  * digest of what was rebuilt afterwards.
  */
 import { assert, KwamError } from '../errors.ts';
-import { decodeRecipesMax, shardCountMax } from '../limits.ts';
-import type { ErasureScheme, MatrixName } from '../plan.ts';
+import { decodeRecipesMax } from '../limits.ts';
+import type { ErasureScheme } from '../plan.ts';
 import type { Kernels } from '../wasm/kernels.ts';
 import { combineInPlace, combineThrough } from './combination.ts';
 import { multiply } from './galois.ts';
 import { codingMatrix, type Matrix, selectRows } from './matrix.ts';
 import { makeRecipe, type Recipe } from './recipe.ts';
+import { localFirst, requireScheme, tooFewShards } from './scheme.ts';
 
-function assertScheme(scheme: ErasureScheme): void {
-  const { dataShards: k, parityShards: m } = scheme;
-  const whole = Number.isInteger(k) && Number.isInteger(m);
-  if (whole && k >= 1 && m >= 1 && k + m <= shardCountMax) return;
-  throw new KwamError(
-    'LIMIT_EXCEEDED',
-    `expected rs(k, m) with k ≥ 1, m ≥ 1 and k + m ≤ ${shardCountMax}, got rs(${k}, ${m}); choose fewer shards`,
-    { context: { dataShards: k, parityShards: m } },
-  );
-}
-
-export class ReedSolomon {
+export class LinearCode {
   readonly scheme: ErasureScheme;
   readonly shardCount: number;
   readonly #kernels: Kernels;
@@ -36,7 +26,7 @@ export class ReedSolomon {
   readonly #recipes = new Map<string, Recipe>();
 
   constructor(kernels: Kernels, scheme: ErasureScheme) {
-    assertScheme(scheme);
+    requireScheme(scheme);
     this.scheme = scheme;
     this.shardCount = scheme.dataShards + scheme.parityShards;
     this.#kernels = kernels;
@@ -72,7 +62,7 @@ export class ReedSolomon {
    * @param shards   k + m views of equal length; `present[i] === false` marks shards[i] missing.
    *                 Missing views are overwritten; present ones are only read. INPUT is overwritten too.
    * @param wanted   which of the missing shards to recreate; all of them when left out
-   * @throws KwamError STRIPE_TOO_FEW_SHARDS  fewer than k present; nothing was written.
+   * @throws KwamError STRIPE_TOO_FEW_SHARDS  those present do not determine the wanted ones; nothing was written.
    * Does not verify: a corrupt present shard yields corrupt output. Verify digests first.
    */
   reconstruct(shards: readonly Uint8Array[], present: readonly boolean[], wanted?: readonly boolean[]): void {
@@ -110,8 +100,9 @@ export class ReedSolomon {
   }
 
   /**
-   * Which k present shards to read and with which coefficients to recreate the wanted missing ones (all by default).
-   * @throws KwamError STRIPE_TOO_FEW_SHARDS  fewer than k present
+   * Which present shards to read and with which coefficients to recreate the wanted missing ones (all by default): k of them, or
+   * where one of a local group is wanted, the others of the group.
+   * @throws KwamError STRIPE_TOO_FEW_SHARDS  those present do not determine the wanted ones
    */
   recipe(present: readonly boolean[], wanted: readonly boolean[] = present.map((here) => !here)): Recipe {
     assert(present.length === this.shardCount, `expected ${this.shardCount} flags, got ${present.length}`);
@@ -125,18 +116,11 @@ export class ReedSolomon {
   }
 
   #makeRecipe(present: readonly boolean[], wanted: readonly boolean[]): Recipe {
-    const k = this.scheme.dataShards;
     const here = [...present.keys()].filter((shard) => present[shard]);
-    if (here.length < k) {
-      throw new KwamError(
-        'STRIPE_TOO_FEW_SHARDS',
-        `expected at least ${k} of ${this.shardCount} shards, got ${here.length}; bring back ${k - here.length} more`,
-        { context: { needed: k, present: here.length, shardCount: this.shardCount } },
-      );
-    }
-    const sources = here.slice(0, k);
     const targets = [...wanted.keys()].filter((shard) => wanted[shard] && !present[shard]);
-    return makeRecipe(this.#matrix, sources, targets);
+    const recipe = makeRecipe(this.#matrix, localFirst(this.scheme, here, targets), targets);
+    if (recipe === undefined) throw tooFewShards(this.scheme, here);
+    return recipe;
   }
 
   #through({ coefficients, sources, targets }: Recipe, shards: readonly Uint8Array[]): void {
@@ -155,19 +139,34 @@ export class ReedSolomon {
   }
 }
 
-/** Parity rows of rs(6, 3), computed from the constructions in matrix.ts by an independent codec. */
-const PARITY_ROWS_6_3: Readonly<Record<MatrixName, readonly (readonly number[])[]>> = {
-  vandermonde: [
-    [7, 6, 5, 4, 3, 2],
-    [6, 7, 4, 5, 2, 3],
-    [160, 223, 223, 183, 254, 232],
+/** Parity rows of rs(6, 3) and lrc(6, 2, 2), computed from the constructions in matrix.ts by an independent codec. */
+const KNOWN_PARITY: readonly (readonly [ErasureScheme, readonly (readonly number[])[]])[] = [
+  [
+    { dataShards: 6, parityShards: 3, matrix: 'vandermonde' },
+    [
+      [7, 6, 5, 4, 3, 2],
+      [6, 7, 4, 5, 2, 3],
+      [160, 223, 223, 183, 254, 232],
+    ],
   ],
-  cauchy1: [
-    [122, 186, 71, 167, 142, 244],
-    [186, 122, 167, 71, 244, 142],
-    [173, 157, 221, 152, 61, 170],
+  [
+    { dataShards: 6, parityShards: 3, matrix: 'cauchy1' },
+    [
+      [122, 186, 71, 167, 142, 244],
+      [186, 122, 167, 71, 244, 142],
+      [173, 157, 221, 152, 61, 170],
+    ],
   ],
-};
+  [
+    { dataShards: 6, parityShards: 4, matrix: 'lrc', localGroups: 2 },
+    [
+      [1, 1, 1, 0, 0, 0],
+      [0, 0, 0, 1, 1, 1],
+      [1, 152, 78, 2, 45, 156],
+      [1, 78, 153, 4, 37, 94],
+    ],
+  ],
+];
 /** All byte values in the wide path (288 = 9 × 32), then a tail. */
 const SELF_TEST_BYTES = 291;
 /** One to four fused rows, then a second group. */
@@ -178,7 +177,7 @@ function expectSame(what: string, actual: Uint8Array, expected: ArrayLike<number
   if (at < 0 && actual.length === expected.length) return;
   throw new KwamError(
     'SELF_TEST_FAILED',
-    `Reed–Solomon ${what}: expected ${expected[at]} at byte ${at}, got ${actual[at]}; retire this worker, suspect its core`,
+    `erasure code, ${what}: expected ${expected[at]} at byte ${at}, got ${actual[at]}; retire this worker, suspect its core`,
     { context: { what, at } },
   );
 }
@@ -198,13 +197,18 @@ function selfTestRows(kernels: Kernels, rows: number): void {
 }
 
 /** Unit vectors as data give the matrix rows as parity, which are known; then losses are made good. */
-function selfTestMatrix(kernels: Kernels, matrix: MatrixName): void {
-  const codec = new ReedSolomon(kernels, { dataShards: 6, parityShards: 3, matrix });
-  const shards = Array.from({ length: 9 }, (_, shard) =>
+function selfTestScheme(
+  kernels: Kernels,
+  scheme: ErasureScheme,
+  parity: readonly (readonly number[])[],
+): void {
+  const { matrix } = scheme;
+  const codec = new LinearCode(kernels, scheme);
+  const shards = Array.from({ length: codec.shardCount }, (_, shard) =>
     Uint8Array.from({ length: 6 }, (_, i) => +(i === shard)),
   );
   codec.encode(shards);
-  PARITY_ROWS_6_3[matrix].forEach((row, i) => {
+  parity.forEach((row, i) => {
     expectSame(`${matrix} parity ${i}`, shards[6 + i]!, row);
   });
   const damaged = shards.map((shard, i) => (i % 3 === 1 ? new Uint8Array(6) : shard.slice()));
@@ -218,12 +222,11 @@ function selfTestMatrix(kernels: Kernels, matrix: MatrixName): void {
 }
 
 /**
- * Known answers for every path of the kernel and both matrices, in a few milliseconds: a worker runs it
+ * Known answers for every path of the kernel and every matrix, in a few milliseconds: a worker runs it
  * at start and again every hour. Overwrites INPUT and SCRATCH.
  * @throws KwamError SELF_TEST_FAILED  this instance computes wrongly: a faulty build or a faulty core
  */
-export function selfTestReedSolomon(kernels: Kernels): void {
+export function selfTestLinearCode(kernels: Kernels): void {
   for (let rows = 1; rows <= SELF_TEST_ROWS_MAX; rows++) selfTestRows(kernels, rows);
-  selfTestMatrix(kernels, 'vandermonde');
-  selfTestMatrix(kernels, 'cauchy1');
+  for (const [scheme, parity] of KNOWN_PARITY) selfTestScheme(kernels, scheme, parity);
 }

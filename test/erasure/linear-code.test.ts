@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { combineInPlace, combineThrough, layoutSlices } from '../../src/erasure/combination.ts';
 import { multiply } from '../../src/erasure/galois.ts';
-import { ReedSolomon, selfTestReedSolomon } from '../../src/erasure/reed-solomon.ts';
+import { LinearCode, selfTestLinearCode } from '../../src/erasure/linear-code.ts';
 import { KwamError } from '../../src/errors.ts';
 import { codingSliceBytes, decodeRecipesMax } from '../../src/limits.ts';
 import type { ErasureScheme, MatrixName } from '../../src/plan.ts';
@@ -63,9 +63,9 @@ for (const build of ['release', 'debug'] as const) {
       kernels = loadKernels(build);
     });
 
-    // Backblaze ReedSolomonTest.testOneEncode, klauspost TestOneEncode
+    // Backblaze LinearCodeTest.testOneEncode, klauspost TestOneEncode
     it('encodes the published 5+5 stripe', () => {
-      const codec = new ReedSolomon(kernels, { dataShards: 5, parityShards: 5, matrix: 'vandermonde' });
+      const codec = new LinearCode(kernels, { dataShards: 5, parityShards: 5, matrix: 'vandermonde' });
       const data = [bytesOf(0, 1), bytesOf(4, 5), bytesOf(2, 3), bytesOf(6, 7), bytesOf(8, 9)];
       const parity = Array.from({ length: 5 }, () => new Uint8Array(2));
       codec.encode([...data, ...parity]);
@@ -84,7 +84,7 @@ for (const build of ['release', 'debug'] as const) {
         ...[0, 1, 2, 3, 4, 5, 6, 10, 50, 100, 150, 174, 201, 255, 99, 32, 67, 85, 200, 199, 198, 197, 196],
         ...[195, 194, 193, 192, 191, 190, 189, 188, 187, 186, 185],
       );
-      const codec = new ReedSolomon(kernels, { dataShards: 2, parityShards: 1, matrix: 'vandermonde' });
+      const codec = new LinearCode(kernels, { dataShards: 2, parityShards: 1, matrix: 'vandermonde' });
       const into = new Uint8Array(input.length);
       const hexOf = (coefficients: number[]): string => {
         codec.combine(
@@ -104,7 +104,7 @@ for (const build of ['release', 'debug'] as const) {
       'equals ISA-L: $matrix $dataShards+$parityShards, $dataBytes bytes',
       (stripe) => {
         const shards = vectorShards(stripe);
-        new ReedSolomon(kernels, stripe).encode(shards);
+        new LinearCode(kernels, stripe).encode(shards);
         const parity = shards.slice(stripe.dataShards).map((shard) => Buffer.from(shard).toString('hex'));
         expect(parity).toEqual(stripe.parity);
       },
@@ -130,7 +130,7 @@ for (const build of ['release', 'debug'] as const) {
       [8, 3],
     ])('recreates every loss that rs(%i, %i) tolerates, data and parity, and leaves the rest', (k, m) => {
       for (const matrix of MATRICES) {
-        const codec = new ReedSolomon(kernels, { dataShards: k, parityShards: m, matrix });
+        const codec = new LinearCode(kernels, { dataShards: k, parityShards: m, matrix });
         const shards = randomShards(k + m, 97, 100 * k + m);
         codec.encode(shards);
         for (let mask = 0; mask < 1 << (k + m); mask++) {
@@ -144,7 +144,7 @@ for (const build of ['release', 'debug'] as const) {
     });
 
     it('recreates only what is wanted', () => {
-      const codec = new ReedSolomon(kernels, { dataShards: 4, parityShards: 3, matrix: 'vandermonde' });
+      const codec = new LinearCode(kernels, { dataShards: 4, parityShards: 3, matrix: 'vandermonde' });
       const shards = randomShards(7, 300, 5);
       codec.encode(shards);
       const present = [true, false, true, true, false, true, true];
@@ -163,7 +163,7 @@ for (const build of ['release', 'debug'] as const) {
       [200, 55],
     ])('works at the limit, rs(%i, %i), with as many losses as it tolerates', (k, m) => {
       for (const matrix of MATRICES) {
-        const codec = new ReedSolomon(kernels, { dataShards: k, parityShards: m, matrix });
+        const codec = new LinearCode(kernels, { dataShards: k, parityShards: m, matrix });
         const shards = randomShards(k + m, 65, k);
         codec.encode(shards);
         const present = shards.map((_, i) => i >= Math.floor(k / 2) + m || i < Math.floor(k / 2));
@@ -175,7 +175,7 @@ for (const build of ['release', 'debug'] as const) {
     });
 
     it('streams shards that are longer than a slice', () => {
-      const codec = new ReedSolomon(kernels, { dataShards: 3, parityShards: 2, matrix: 'cauchy1' });
+      const codec = new LinearCode(kernels, { dataShards: 3, parityShards: 2, matrix: 'cauchy1' });
       const shards = randomShards(5, 2 * codingSliceBytes + 777, 9);
       codec.encode(shards);
       const present = [false, true, true, false, true];
@@ -188,7 +188,7 @@ for (const build of ['release', 'debug'] as const) {
 
     it('gives the same bytes in place, at any alignment, and writes nothing else', () => {
       const scheme: ErasureScheme = { dataShards: 5, parityShards: 3, matrix: 'vandermonde' };
-      const codec = new ReedSolomon(kernels, scheme);
+      const codec = new LinearCode(kernels, scheme);
       const sliceBytes = 1003;
       const shards = randomShards(8, sliceBytes, 11);
       codec.encode(shards);
@@ -211,7 +211,7 @@ for (const build of ['release', 'debug'] as const) {
     });
 
     it('rebuilds a shard from partial sums that helpers made apart', () => {
-      const codec = new ReedSolomon(kernels, { dataShards: 6, parityShards: 3, matrix: 'vandermonde' });
+      const codec = new LinearCode(kernels, { dataShards: 6, parityShards: 3, matrix: 'vandermonde' });
       const shards = randomShards(9, 500, 13);
       codec.encode(shards);
       const present = shards.map((_, i) => i !== 2);
@@ -227,7 +227,7 @@ for (const build of ['release', 'debug'] as const) {
     });
 
     it('refuses too few shards and writes nothing', () => {
-      const codec = new ReedSolomon(kernels, { dataShards: 4, parityShards: 2, matrix: 'cauchy1' });
+      const codec = new LinearCode(kernels, { dataShards: 4, parityShards: 2, matrix: 'cauchy1' });
       const shards = randomShards(6, 100, 17);
       const before = shards.map((shard) => shard.slice());
       const present = [true, false, true, false, true, false];
@@ -244,7 +244,7 @@ for (const build of ['release', 'debug'] as const) {
     });
 
     it('finds a kernel that computes wrongly', () => {
-      expect(() => selfTestReedSolomon(kernels)).not.toThrow();
+      expect(() => selfTestLinearCode(kernels)).not.toThrow();
       // A faulty core, as the host would see it: one bit of one output byte is wrong, for one number of rows at a time.
       for (let faultyRows = 1; faultyRows <= 5; faultyRows++) {
         const rsCode = (inputs: number, outputs: number, bytes: number): void => {
@@ -254,12 +254,12 @@ for (const build of ['release', 'debug'] as const) {
           kernels.bytes()[output + bytes - 1]! ^= 1;
         };
         const faulty: Kernels = { ...kernels, exports: { ...kernels.exports, rsCode } };
-        expect(captured(() => selfTestReedSolomon(faulty))).toMatchObject({ code: 'SELF_TEST_FAILED' });
+        expect(captured(() => selfTestLinearCode(faulty))).toMatchObject({ code: 'SELF_TEST_FAILED' });
       }
     });
 
     it('asserts what would corrupt memory', () => {
-      const codec = new ReedSolomon(kernels, { dataShards: 2, parityShards: 1, matrix: 'vandermonde' });
+      const codec = new LinearCode(kernels, { dataShards: 2, parityShards: 1, matrix: 'vandermonde' });
       const at = (...offsets: number[]): number[] => offsets.map((offset) => REGION.input + offset);
       expect(() => codec.encodeInPlace(at(0, 100, 150), 64)).toThrow(/overlaps an input/);
       expect(() => codec.encodeInPlace(at(0, 100, INPUT_BYTES - 63), 64)).toThrow(/outside INPUT/);
@@ -287,12 +287,12 @@ describe('Reed–Solomon schemes', () => {
     [1.5, 2],
     [Number.NaN, 2],
   ])('refuses rs(%d, %d)', (dataShards, parityShards) => {
-    const make = (): ReedSolomon => new ReedSolomon(kernels, { dataShards, parityShards, matrix: 'cauchy1' });
+    const make = (): LinearCode => new LinearCode(kernels, { dataShards, parityShards, matrix: 'cauchy1' });
     expect(captured(make)).toMatchObject({ code: 'LIMIT_EXCEEDED' });
   });
 
   it('keeps recipes by loss pattern, and only so many', () => {
-    const codec = new ReedSolomon(kernels, { dataShards: 8, parityShards: 3, matrix: 'vandermonde' });
+    const codec = new LinearCode(kernels, { dataShards: 8, parityShards: 3, matrix: 'vandermonde' });
     const lose = (a: number, b: number): boolean[] =>
       Array.from({ length: 11 }, (_, i) => i !== a && i !== b);
     const first = codec.recipe(lose(0, 1));
