@@ -97,8 +97,10 @@ const ORPHANS = { graceMs: 24 * 3_600_000, intervalMs: 3_600_000 };
 
 export async function runDataPlane(options: DataPlaneOptions, onClose: OnClose): Promise<DataPlane> {
   const { self, control, transport, clock, random, metrics, log, metricsAddress } = options;
-  let membership: Membership | undefined;
-  const directory = { members: async () => (await membership?.members()) ?? [] };
+  // Whoever calls before this node has joined waits: a node that knows nobody yet must not say that nobody has a pack.
+  const joining = Promise.withResolvers<Membership>();
+  joining.promise.catch(() => undefined); // whoever starts the node gets the error
+  const directory = { members: async () => (await joining.promise).members() };
   const peers = new Peers(self.name, transport, directory, clock);
   onClose(() => peers.close());
 
@@ -113,9 +115,9 @@ export async function runDataPlane(options: DataPlaneOptions, onClose: OnClose):
   addresses.address = address;
   const { name, spiffe, labels, weight } = self;
   const record = { name, spiffe, labels, weight, ...addresses };
-  const joined = await Membership.join(control, record, clock, options.membership);
-  membership = joined;
-  onClose(() => joined.leave());
+  joining.resolve(Membership.join(control, record, clock, options.membership));
+  const membership = await joining.promise;
+  onClose(() => membership.leave());
 
   onClose(keepGauges(metrics, parts.scrub, log));
   onClose(tendRedundancy(parts, metrics, options.redundancy ?? {}, log));
@@ -169,10 +171,10 @@ function assemble(
   const patience = { ...patienceOf(plan), ...options.redundancy?.patience };
   const orchestrator = new Orchestrator({ watch, clock, antiAffinity, patience });
   const access = { store, peers, pool, catalog, receiver, codecId };
-  const restore = { ...access, trust: options.trust, ...observeAccess(options, store, 'read') };
+  const restore = { ...access, clock, trust: options.trust, ...observeAccess(options, store, 'read') };
   const { packBytesTarget } = replicate;
   const { createIndex } = options;
-  const compact = { ...restore, lineage, control, clock, distributor, known, packBytesTarget, createIndex };
+  const compact = { ...restore, lineage, control, distributor, known, packBytesTarget, createIndex };
   const garbage = new GarbageTimer(compact, clock, log);
   const demand = new Demand(clock);
   const parts: ServiceParts = {

@@ -141,6 +141,13 @@ export const controlPageEntriesMax = 1000;
  */
 export const leaseMs = 3000;
 export const heartbeatMs = 1000;
+/**
+ * How long a pack that nobody who answers has is looked for while a known node is silent: a lease tells within its own length whether that
+ * node is gone, and one that starts needs about as long.
+ */
+export const silenceMsMax = 2 * leaseMs;
+/** Between two such looks, each one small call a node. */
+export const silenceLookMs = 250;
 /** The longest pause between two tries to reach the control store; then a return is noticed within it. */
 export const reconnectMsMax = 10_000;
 

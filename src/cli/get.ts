@@ -25,7 +25,7 @@ export function define(command: Command, shell: Shell): void {
       `
 Every byte is compared with the producer's digests. The destination appears by
 rename when all of it is right; if anything cannot be restored, nothing is written
-and the exit code is 4.
+and the exit code is 4, or 3 while a node that may have it gives no answer.
 
 Examples:
   kwam-dp get step-1000 ./restored

@@ -6,7 +6,6 @@
  * object was published or another compaction ran meanwhile; a put that counted on a retired pack finds that out when it
  * publishes, and reads those files again. A catalog in doubt is left as it is (INTEGRITY, replication/lineage.ts).
  */
-import type { Clock } from '../clock.ts';
 import type { ControlStore } from '../control/control-store.ts';
 import { inTurn, type Turn } from '../control/turn.ts';
 import { ABSENT, type DedupIndex } from '../dedup/dedup-index.ts';
@@ -26,7 +25,6 @@ import { type RestoreServices, readManifest, reportBad } from './restore.ts';
 export interface CompactServices extends RestoreServices {
   readonly lineage: Pick<Lineage, 'require'>;
   readonly control: ControlStore;
-  readonly clock: Clock;
   readonly distributor: Distributor;
   readonly known: KnownChunks;
   readonly packBytesTarget: number;

@@ -2,10 +2,12 @@
  * An object back as files, or only read through: manifest → packs → verified records → files → their final form.
  * In: a name and a destination (left out: verify only). Out: what was restored. The destination appears at the end, by
  * rename, complete or not at all; every byte in it was hashed against the digest that the producer signed.
+ * Holds: that something has no intact copy is said only when every known node has answered; nodes that may be starting are waited for.
  */
 import { existsSync, readdirSync, rmdirSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import type { Clock } from '../clock.ts';
 import { asDigest, DIGEST_BYTES, type DigestHex, fromHex, toHex } from '../digest.ts';
 import { KwamError } from '../errors.ts';
 import type { TrustFunction } from '../manifest/dsse.ts';
@@ -15,6 +17,7 @@ import { joinParts } from '../manifest/manifest-parts.ts';
 import { verifySignedManifest } from '../manifest/signed-manifest.ts';
 import type { Catalog, ObjectRecord } from '../replication/catalog.ts';
 import { type OpenedPack, PackAccess, type PackAccessOptions } from '../replication/pack-access.ts';
+import { Silence } from '../replication/silence.ts';
 import { readRecord, withFile } from '../store/pack-reader.ts';
 import { inParallel } from './read-tree.ts';
 import { RestorePlan } from './restore-plan.ts';
@@ -30,6 +33,7 @@ import {
 
 export interface RestoreServices extends PackAccessOptions {
   readonly catalog: Catalog;
+  readonly clock: Clock;
   readonly trust: TrustFunction;
   /** Own bytes turned out bad while they were read: the pack goes to quarantine before anyone else is served from it. */
   readonly onOwnCorrupt: (pack: DigestHex, bad: readonly BadRecord[]) => Promise<void>;
@@ -71,7 +75,7 @@ export async function restore(services: RestoreServices, request: RestoreRequest
   const record = await services.catalog.object(request.name);
   const access = await PackAccess.create(services, record.packs);
   try {
-    const manifest = await readManifest(services, access, record);
+    const manifest = await readManifest(services, access, record, request.signal);
     if (request.destination === undefined)
       return await readThrough(services, access, record, manifest, request);
     return await writeTree(services, access, record, manifest, {
@@ -88,8 +92,9 @@ export async function readManifest(
   services: RestoreServices,
   access: PackAccess,
   record: ObjectRecord,
+  signal?: AbortSignal,
 ): Promise<Manifest> {
-  const envelope = await readEnvelope(services, access, record);
+  const envelope = await findEnvelope(services, access, record, signal);
   const trust = { trust: services.trust, digest: fromHex(record.manifest) };
   const { manifest } = await verifySignedManifest(envelope, trust);
   if (manifest.name === record.name) return manifest;
@@ -97,6 +102,28 @@ export async function readManifest(
     'MANIFEST_INVALID',
     `expected the manifest of ${JSON.stringify(record.name)}, got that of ${JSON.stringify(manifest.name)}; the name was redirected`,
   );
+}
+
+/** Looks again when compaction has moved the parts meanwhile, and as long as a silent node may have them. */
+async function findEnvelope(
+  services: RestoreServices,
+  access: PackAccess,
+  record: ObjectRecord,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const silence = new Silence(services.clock, signal);
+  for (let { packs } = record; ; ) {
+    try {
+      return await readEnvelope(services, access, { ...record, packs });
+    } catch (error) {
+      if (!(error instanceof KwamError) || error.context['part'] === undefined) throw error;
+      const before = packs;
+      packs = await packsNow(services, record);
+      const areMoved = packs.some((pack) => !before.includes(pack));
+      if (!areMoved && !(await silence.mayEnd(access.silent))) throw error;
+      await access.refresh(packs);
+    }
+  }
 }
 
 /** What is known of an object before its manifest is read. */
@@ -138,11 +165,24 @@ async function readPart(
       }
     }
   }
-  throw new KwamError(
-    'INTEGRITY',
-    `expected part ${digest} of the manifest of ${JSON.stringify(record.name)}, found no intact copy; run kwam-dp repair`,
-    { cause: last },
+  throw notRead(
+    `expected part ${digest} of the manifest of ${JSON.stringify(record.name)}, found no intact copy`,
+    access.silent,
+    { cause: last, context: { part: digest } },
   );
+}
+
+/** Nobody has it, or somebody who may have it was not heard: only the former is a loss. */
+function notRead(
+  what: string,
+  silent: readonly string[],
+  details: { readonly cause?: unknown; readonly context: KwamError['context'] },
+): KwamError {
+  if (silent.length === 0) return new KwamError('INTEGRITY', `${what}; run kwam-dp repair`, details);
+  const nodes = silent.join(', ');
+  const message = `${what} on the nodes that answer; ${nodes} gave no answer and may have one: start what is missing and try again`;
+  const context = { ...details.context, silent: nodes };
+  return new KwamError('UNAVAILABLE', message, { ...details, context, retryable: true });
 }
 
 /** Undefined when this pack does not have the part. */
@@ -213,7 +253,7 @@ async function writeTree(
     const directories = manifest.files.filter((entry) => entry.type === 'directory');
     await services.pool.run(makeDirectories, { root: staging, entries: directories });
     const failures = await readPacks(services, access, record, manifest, request, staging);
-    if (failures.length > 0) throw unrestorable(record.name, failures);
+    if (failures.length > 0) throw unrestorable(record.name, failures, access.silent);
     await finish(services, staging, manifest.files);
     await putInPlace(staging, destination, manifest.files);
     return resultOf(record, manifest, failures);
@@ -236,14 +276,15 @@ function checkDestination(destination: string): void {
   );
 }
 
-function unrestorable(name: string, failures: readonly ReadFailure[]): KwamError {
+function unrestorable(name: string, failures: readonly ReadFailure[], silent: readonly string[]): KwamError {
   const paths = [...new Set(failures.map((failure) => failure.path))];
-  return new KwamError(
-    'INTEGRITY',
-    `${JSON.stringify(name)} cannot be restored: ${failures.length} chunks of ${paths.length} files have no intact copy within reach, ` +
-      `first in ${paths.slice(0, 3).join(', ')} (${failures[0]!.problem}); nothing was written. Start the missing nodes or run kwam-dp repair`,
-    { context: { chunks: failures.length, files: paths.length } },
-  );
+  const [first, ...others] = paths;
+  const where = others.length === 0 ? first : `${first} and ${others.length} more files`;
+  const chunks = failures.length === 1 ? 'a chunk' : `${failures.length} chunks`;
+  const what =
+    `${JSON.stringify(name)} cannot be restored, nothing was written: expected ${chunks} of ${where}, ` +
+    `found no intact copy (${failures[0]!.problem})`;
+  return notRead(what, silent, { context: { chunks: failures.length, files: paths.length } });
 }
 
 async function readPacks(
@@ -258,7 +299,8 @@ async function readPacks(
   let bytesDone = 0;
   let packs = record.packs;
   let problems: string[] = [];
-  for (let round = 0; round < READ_ROUNDS; round++) {
+  const silence = new Silence(services.clock, request.signal);
+  for (let round = 1; ; round++) {
     problems = [];
     await inParallel(packs, services.pool.threadCount + 1, async (pack) => {
       const done = await readPack(services, access, plan, pack, root, request.signal);
@@ -267,6 +309,7 @@ async function readPacks(
       if (done.problem !== undefined) problems.push(done.problem);
     });
     if (problems.length === 0) break;
+    if (round >= READ_ROUNDS && !(await silence.mayEnd(access.silent))) break;
     packs = await packsNow(services, record);
     await access.refresh(packs);
   }

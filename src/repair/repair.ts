@@ -4,14 +4,14 @@
  * and what is lost. The node that is responsible for a pack asks others to pull a copy from a good holder or to rebuild a lost
  * shard. What arrives is verified against the producer's digests before it counts.
  * Holds: a pack is called unrepairable only when every node that was ever a member has answered and too few can serve it. A
- * node that is silent may be starting: as long as a lease takes to tell, packs without a source are looked at again.
+ * node that is silent may be starting: for a while (limits.ts, silenceMsMax), packs without a source are looked at again.
  */
 import type { Clock } from '../clock.ts';
 import type { Member } from '../cluster/membership.ts';
 import type { Peers } from '../cluster/peers.ts';
 import type { DigestHex } from '../digest.ts';
 import { KwamError } from '../errors.ts';
-import { leaseMs } from '../limits.ts';
+import { silenceLookMs, silenceMsMax } from '../limits.ts';
 import type { Domain, Plan } from '../plan.ts';
 import type { Catalog, PackRecordEntry } from '../replication/catalog.ts';
 import { type Holders, surveyHolders } from '../replication/holders.ts';
@@ -75,21 +75,17 @@ interface Unfinished {
   readonly why: 'no source' | 'failed' | 'no home' | 'waits';
 }
 
-/** A lease tells within its own length whether a silent node is gone; a node that starts needs about as long. */
-const PATIENCE_MS = 2 * leaseMs;
-const RETRY_MS = 250;
-
 /** Repairs every pack that this node is responsible for. */
 export async function repair(services: RepairServices, request: RepairRequest): Promise<RepairResult> {
   const { peers, catalog, clock } = services;
   const work = new Repair(services, request);
   await work.pass(await responsibleFor(catalog, peers.self, await reachable(peers)));
-  const deadline = clock.monotonic() + PATIENCE_MS;
+  const deadline = clock.monotonic() + silenceMsMax;
   for (;;) {
     const open = clock.monotonic() > deadline ? [] : work.worthRetrying();
     const entries = [...work.restored, ...open];
     if (entries.length === 0 || request.signal?.aborted) return work.result();
-    if (open.length > 0) await clock.sleep(RETRY_MS);
+    if (open.length > 0) await clock.sleep(silenceLookMs);
     await work.pass(entries);
   }
 }

@@ -14,7 +14,7 @@ import { openPack } from '../store/pack-reader.ts';
 import type { Store } from '../store/store.ts';
 import type { WorkerPool } from '../workers/pool.ts';
 import type { Catalog, PackRecordEntry } from './catalog.ts';
-import { findHolders, type Holders } from './holders.ts';
+import { findHolders, type HolderSurvey, surveyHolders } from './holders.ts';
 import { verifyPack } from './pack-tasks.ts';
 import { PACK_SUSPECT } from './protocol.ts';
 import type { PackFrame, Receiver } from './receiver.ts';
@@ -47,24 +47,29 @@ const trusted = async (): Promise<void> => undefined;
 /** The packs that one reader needs; forget it when the reader is done. */
 export class PackAccess {
   readonly #options: PackAccessOptions;
-  #holders: Holders;
+  #survey: HolderSurvey;
   readonly #frames = new Map<DigestHex, PackFrame>();
   readonly #whole = new Map<DigestHex, { path: string; records: readonly PackRecord[] }>();
   /** Pack and node, where the node sent bad bytes of that pack. */
   readonly #suspects = new Set<string>();
 
-  private constructor(options: PackAccessOptions, holders: Holders) {
+  private constructor(options: PackAccessOptions, survey: HolderSurvey) {
     this.#options = options;
-    this.#holders = holders;
+    this.#survey = survey;
   }
 
   static async create(options: PackAccessOptions, packs: readonly DigestHex[]): Promise<PackAccess> {
-    return new PackAccess(options, await findHolders(options.peers, options.store, packs));
+    return new PackAccess(options, await surveyHolders(options.peers, options.store, packs));
   }
 
   /** Asks anew who holds what: nodes come and go, and an object's packs change when they are compacted. */
   async refresh(packs: readonly DigestHex[]): Promise<void> {
-    this.#holders = await findHolders(this.#options.peers, this.#options.store, packs);
+    this.#survey = await surveyHolders(this.#options.peers, this.#options.store, packs);
+  }
+
+  /** Known nodes that gave no answer at the last look: they may have what was not found. */
+  get silent(): readonly string[] {
+    return this.#survey.silent;
   }
 
   async records(pack: DigestHex): Promise<readonly PackRecord[]> {
@@ -93,7 +98,7 @@ export class PackAccess {
   }
 
   #others(pack: DigestHex): string[] {
-    const others = (this.#holders.get(pack) ?? []).filter((node) => node !== this.#options.peers.self);
+    const others = (this.#survey.holders.get(pack) ?? []).filter((node) => node !== this.#options.peers.self);
     const isSuspect = (node: string): number => Number(this.#suspects.has(`${pack} ${node}`));
     return others.toSorted((a, b) => isSuspect(a) - isSuspect(b));
   }

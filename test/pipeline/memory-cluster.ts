@@ -100,6 +100,8 @@ export interface Cluster {
   readonly replaced: string[];
   /** The node answers nobody any more; the others know it as down. */
   kill(index: number): void;
+  /** It runs, but the others do not know yet that it is up; or they have learnt it. */
+  know(index: number, state: Member['state']): void;
   close(): Promise<void>;
 }
 
@@ -164,6 +166,9 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     kill(index) {
       network.kill(nodes[index]!.address);
       members[index] = { ...members[index]!, state: 'down' };
+    },
+    know(index, state) {
+      members[index] = { ...members[index]!, state };
     },
     async close() {
       for (const node of nodes) await node.peers.close();
@@ -305,6 +310,7 @@ async function startNode(index: number, options: ClusterOptions, shared: Shared)
     catalog,
     receiver,
     codecId,
+    clock: systemClock,
     trust: async () => [trusted],
     onOwnCorrupt: (pack) => setAside(pack, 'read'),
     onOwnUnreadable: async (pack, error) => {

@@ -3,11 +3,12 @@ import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/clock.ts';
 import { type DigestHex, toHex } from '../../src/digest.ts';
 import { KwamError } from '../../src/errors.ts';
 import { sha256Native } from '../../src/hashing/native-engine.ts';
-import { MIB } from '../../src/limits.ts';
-import { restore } from '../../src/pipeline/restore.ts';
+import { MIB, silenceMsMax } from '../../src/limits.ts';
+import { type RestoreServices, restore } from '../../src/pipeline/restore.ts';
 import { RECORD_HEADER_BYTES } from '../../src/store/pack-format.ts';
 import { type Cluster, meddling, startCluster, type TestNode } from './memory-cluster.ts';
 import { bytesOf, describeTree, diskBytes, oddTree, ordinaryTree, write } from './trees.ts';
@@ -242,6 +243,84 @@ describe('a get from other nodes', () => {
     expect(fs.readdirSync(reader.store.layout.incoming)).toEqual([]);
   });
 
+  describe('from a node that has not heard of the holder yet', () => {
+    interface Early {
+      readonly cluster: Cluster;
+      readonly holder: number;
+      readonly services: RestoreServices;
+      readonly sleeps: number[];
+    }
+
+    /** The only copy lies with a node that counts as down; time passes only where the reader sleeps. */
+    async function early(onSleep: (early: Early) => void): Promise<Early> {
+      const cluster = await start({ nodes: 3 });
+      ordinaryTree(tree, 600);
+      await cluster.nodes[0]!.put(tree, 'object');
+      const [pack] = (await cluster.catalog.object('object')).packs;
+      const holder = cluster.nodes.findIndex((node) => node.store.hasPack(pack!));
+      // Neither the producer, which is connected to the holder, nor the holder.
+      const reader = cluster.nodes.find((_, i) => i !== 0 && i !== holder)!;
+      cluster.know(holder, 'down');
+      const sleeps: number[] = [];
+      const now = (): number => sleeps.reduce((sum, ms) => sum + ms, 0);
+      const sleep = async (ms: number): Promise<void> => {
+        sleeps.push(ms);
+        onSleep(result);
+      };
+      const clock = { now, monotonic: now, sleep };
+      const result: Early = { cluster, holder, services: { ...reader.restore, clock }, sleeps };
+      return result;
+    }
+
+    it('waits until it has', async () => {
+      const { services, sleeps } = await early(({ cluster, holder, sleeps }) => {
+        if (sleeps.length === 3) cluster.know(holder, 'up');
+      });
+      await restore(services, { name: 'object', destination: target(), onProgress: () => undefined });
+      expect(describeTree(target())).toEqual(describeTree(tree));
+      expect(sleeps).toHaveLength(3);
+    });
+
+    it('waits for the holder of data too, once it has the manifest', async () => {
+      const { cluster, holder, services, sleeps } = await early(() => undefined);
+      cluster.know(holder, 'up');
+      const trust: typeof services.trust = (keyid) => {
+        cluster.kill(holder);
+        return services.trust(keyid);
+      };
+      const request = { name: 'object', destination: target(), onProgress: () => undefined };
+      const error = await errorOf(restore({ ...services, trust }, request));
+      expect(error).toMatchObject({ code: 'UNAVAILABLE', context: { silent: cluster.nodes[holder]!.name } });
+      expect(error.message).toContain('cannot be restored, nothing was written');
+      expect(sleeps.reduce((sum, ms) => sum + ms)).toBe(silenceMsMax);
+      expectNothing();
+    });
+
+    it('says in the end who gave no answer, and calls nothing lost', async () => {
+      const { cluster, holder, services, sleeps } = await early(() => undefined);
+      const { name } = cluster.nodes[holder]!;
+      const error = await errorOf(
+        restore(services, { name: 'object', destination: target(), onProgress: () => undefined }),
+      );
+      expect(error).toMatchObject({ code: 'UNAVAILABLE', retryable: true, context: { silent: name } });
+      expect(error.message).toContain(`${name} gave no answer`);
+      expect(sleeps.reduce((sum, ms) => sum + ms)).toBe(silenceMsMax);
+      expectNothing();
+    });
+
+    it('does not wait when everybody has answered', async () => {
+      const { cluster, holder, services, sleeps } = await early(() => undefined);
+      cluster.know(holder, 'up');
+      const { store } = cluster.nodes[holder]!;
+      for (const { id } of store.listPacks(undefined, 100)) await store.retirePack(id);
+      const error = await errorOf(
+        restore(services, { name: 'object', destination: target(), onProgress: () => undefined }),
+      );
+      expect(error).toMatchObject({ code: 'INTEGRITY', message: expect.stringContaining('no intact copy') });
+      expect(sleeps).toEqual([]);
+    });
+  });
+
   it('makes packs again from their shards, on any node, with losses and a corrupt shard', async () => {
     const erasure = { dataShards: 4, parityShards: 2, matrix: 'vandermonde' as const };
     const cluster = await start({ nodes: 6, erasure });
@@ -264,8 +343,12 @@ describe('a get from other nodes', () => {
     expect(fs.readdirSync(reader.store.layout.incoming)).toEqual([]);
     cluster.kill(4);
     cluster.kill(3);
-    const error = await errorOf(reader.get('striped', `${target()}2`));
-    expect(['STRIPE_TOO_FEW_SHARDS', 'INTEGRITY', 'UNAVAILABLE']).toContain(error.code);
+    const clock = { ...systemClock, monotonic: () => Number.POSITIVE_INFINITY };
+    const destination = `${target()}2`;
+    const error = await errorOf(
+      restore({ ...reader.restore, clock }, { name: 'striped', destination, onProgress: () => undefined }),
+    );
+    expect(error.code).toBe('UNAVAILABLE');
     expect(fs.existsSync(`${target()}2`)).toBe(false);
     expect(fs.readdirSync(reader.store.layout.incoming)).toEqual([]);
   });
