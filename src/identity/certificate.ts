@@ -92,7 +92,7 @@ export function extensionOf<T>(
   }
   const [one] = found;
   if (one === undefined) return undefined;
-  return readable(`extension ${oid}`, () => (one instanceof kind ? one : new kind(one.rawData)));
+  return readable(`extension ${oid}`, () => new kind(one.rawData));
 }
 
 export function namesOf(certificate: Certificate, type: 'url' | 'dns'): string[] {

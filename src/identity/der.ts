@@ -23,8 +23,8 @@ export function splitDer(bytes: Uint8Array, countMax: number, what: string): Uin
 
 /** The position after the element at `at`; undefined when it is no SEQUENCE that ends here. */
 function endOf(bytes: Uint8Array, at: number): number | undefined {
-  const first = bytes[at + 1];
-  if (bytes[at] !== SEQUENCE || first === undefined) return undefined;
+  if (bytes[at] !== SEQUENCE) return undefined;
+  const first = bytes[at + 1] ?? LONG_FORM;
   const digits = first < LONG_FORM ? 0 : first - LONG_FORM;
   // A certificate takes two or three bytes of length at most; zero digits would be BER's indefinite form.
   if (first === LONG_FORM || digits > 3) return undefined;

@@ -34,6 +34,7 @@ export interface Recipe {
   readonly notAfterMs: number;
   readonly more?: readonly Extension[];
   readonly hash?: string;
+  readonly ed25519?: boolean;
 }
 
 export const SERVER_AND_CLIENT = ['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2'];
@@ -48,8 +49,9 @@ function extensionsOf(recipe: Recipe): Extension[] {
 }
 
 export async function make(recipe: Recipe): Promise<Made> {
-  const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: recipe.hash ?? 'SHA-256' };
-  const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+  const ecdsa = { name: 'ECDSA', namedCurve: 'P-256', hash: recipe.hash ?? 'SHA-256' };
+  const algorithm = recipe.ed25519 === true ? { name: 'Ed25519' } : ecdsa;
+  const keys = (await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as CryptoKeyPair;
   const subject = recipe.subject ?? `CN=${randomBytes(4).toString('hex')}`;
   const certificate = await X509CertificateGenerator.create({
     serialNumber: `40${randomBytes(8).toString('hex')}`,

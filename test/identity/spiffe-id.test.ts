@@ -70,6 +70,13 @@ describe('SPIFFE IDs', () => {
     expect(ruleOf(text)).toBe(rule);
   });
 
+  test('are quoted in a refusal, and no more than a line of them', () => {
+    const whole = `spiffe://td/${'a'.repeat(90)}%`;
+    expect(() => parseSpiffeId(whole)).toThrow(`"${whole.slice('spiffe://td'.length)}"; write`);
+    const path = `/${'a'.repeat(119)}`;
+    expect(() => parseSpiffeId(`spiffe://td${path}%`)).toThrow(`"${path}…"; write`);
+  });
+
   test('whatever is accepted consists of its parts again, and matches the standard as one pattern', () => {
     const slow = /^spiffe:\/\/[a-z0-9._-]{1,255}(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+)*$/;
     const alphabet = fc.constantFrom(

@@ -8,7 +8,8 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { KwamError } from '../../src/errors.ts';
 import { derOfPem } from '../../src/identity/identity.ts';
 import { dnsNameOf, parseSpiffeId, parseTrustDomain } from '../../src/identity/spiffe-id.ts';
-import { checkSvid, type TrustBundle } from '../../src/identity/svid.ts';
+import { checkSvid, readAuthorityId, type TrustBundle } from '../../src/identity/svid.ts';
+import { certificateBytesMax } from '../../src/limits.ts';
 import { seededRandom } from '../../src/random.ts';
 import { CA_USAGES, LEAF_USAGES, type Made, make, type Recipe, SERVER_AND_CLIENT } from './certificates.ts';
 
@@ -90,6 +91,12 @@ describe('a good SVID', () => {
     expect(refusalOf([der, middle.der]).context['rule']).toBe('chain');
   });
 
+  test('with keys of Ed25519, whose signatures have no hash of their own', async () => {
+    const root = await make({ ...AUTHORITY, ed25519: true });
+    const { der } = await leafOf({ issuer: root, ed25519: true });
+    expect(checkSvid([der], new Map([[DOMAIN, [root.der]]]), NOW)).toBe(ID);
+  });
+
   test('on the first and the last second', async () => {
     const { der } = await leafOf({});
     expect(checkSvid([der], bundle, NOW - DAY)).toBe(ID);
@@ -145,11 +152,36 @@ describe('each rule of the chain refuses by its own name', () => {
     expect(refusalOf([new Uint8Array(1 << 20)]).context['rule']).toBe('encoding');
   });
 
+  test('a certificate with nothing wrong but its size', async () => {
+    const filler = new Extension('1.2.3.4', false, new Uint8Array(certificateBytesMax));
+    const { der } = await leafOf({ more: [filler] });
+    expect(refusalOf([der])).toMatchObject({
+      message: expect.stringContaining(`${der.length} bytes, more than`),
+      context: { rule: 'encoding' },
+    });
+  });
+
   test('another authority, also one with the same name', async () => {
     const stranger = await make(AUTHORITY);
     const twin = await make({ ...AUTHORITY, subject: authority.subject });
     expect(await ruleOf({ issuer: stranger })).toBe('chain');
     expect(await ruleOf({ issuer: twin })).toBe('signature');
+    // Presented along with the leaf it is no forgery, but an authority that nobody trusts.
+    const { der } = await leafOf({ issuer: twin });
+    expect(refusalOf([der, twin.der]).context['rule']).toBe('chain');
+  });
+
+  test('an issuer of another name, though it has the key of our authority', async () => {
+    const renamed = { ...authority, subject: 'CN=somebody' };
+    expect(await ruleOf({ issuer: renamed })).toBe('chain');
+  });
+
+  test('an authority names one trust domain', async () => {
+    const rule = expect.objectContaining({ context: expect.objectContaining({ rule: 'authority-id' }) });
+    for (const names of [[], [...url('spiffe://kwam.test'), ...url('spiffe://other.test')]]) {
+      const { der } = await make({ ...AUTHORITY, names });
+      expect(() => readAuthorityId(der)).toThrow(rule);
+    }
   });
 
   test('an authority vouches for its own trust domain only', async () => {

@@ -22,7 +22,7 @@ const ROTATION = 'test/transport/rotation.test.ts';
 /** The first row whose `source` the path begins with. */
 const ROWS: readonly Row[] = [
   { source: 'src/identity/workload-', stages: [[WORKLOAD], area('workload API'), [SOURCES]] },
-  { source: 'src/identity/der', stages: [[WORKLOAD], [SOURCES]] },
+  { source: 'src/identity/der', stages: [['test/identity/der.test.ts'], [WORKLOAD]] },
   { source: 'src/identity/polled-', stages: [[ROTATION], [SOURCES]] },
   {
     source: 'src/identity/grants',
