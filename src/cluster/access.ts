@@ -5,11 +5,14 @@
  * Destructive capabilities (language/capability.ts) need more than a grant: their methods take a consent token and count people. No call about
  * objects is one of them. `object.remove` and a `put` under the same name are the same act, a training job does it every few minutes, and
  * it takes away a name, not evidence; `node.compact` and `pack.retire` free only what no object needs.
+ * Calls that name a path are for callers on this machine: the node opens it with its own rights, and a peer elsewhere would read the node's keys or
+ * put its own in their place.
  */
 import type { AuditLog } from '../audit/audit-log.ts';
 import { KwamError } from '../errors.ts';
-import { type Decision, decide, type Grant } from '../identity/grants.ts';
+import { type AccessRequest, type Decision, decide, type Grant } from '../identity/grants.ts';
 import type { Capability } from '../language/capability.ts';
+import { networkContains, parseNetwork } from '../language/cidr.ts';
 
 export const METHODS = {
   'pack.receive': 'replicate',
@@ -38,6 +41,10 @@ export const METHODS = {
 } as const satisfies Readonly<Record<string, Capability>>;
 
 export type MethodName = keyof typeof METHODS;
+
+/** These open a path. */
+const LOCAL_METHODS: ReadonlySet<string> = new Set<MethodName>(['object.put', 'object.get']);
+const LOOPBACK = ['127.0.0.0/8', '::1/128'].map((network) => parseNetwork(network)!);
 
 /** A pull has no name on the wire; this is what the audit log calls it. */
 export const PULL = 'pull';
@@ -77,7 +84,7 @@ export class Access {
 
   /** Recorded first: what cannot be recorded is not allowed. */
   #decide(method: string, capability: Capability, caller: Caller): void {
-    const decision = decide(this.#grants, { ...caller, capability });
+    const decision = decideHere(this.#grants, method, { ...caller, capability });
     const outcome = decision.allowed ? { grant: decision.grant } : { rule: decision.rule };
     const { allowed } = decision;
     this.#audit.append({ kind: 'decision', method, capability, ...whoOf(caller), allowed, ...outcome });
@@ -96,6 +103,27 @@ export class Access {
   }
 }
 
+type Judgement =
+  | Decision
+  | {
+      readonly allowed: false;
+      readonly rule: 'local-path';
+      readonly expected: string;
+      readonly actual: string;
+    };
+
+function decideHere(grants: readonly Grant[], method: string, request: AccessRequest): Judgement {
+  const decision = decide(grants, request);
+  const { address } = request;
+  if (!decision.allowed || !LOCAL_METHODS.has(method) || isLocal(address)) return decision;
+  const expected = 'a caller on this machine, whose path is opened here';
+  return { allowed: false, rule: 'local-path', expected, actual: address ?? 'an unknown address' };
+}
+
+function isLocal(address: string | undefined): boolean {
+  return address !== undefined && LOOPBACK.some((network) => networkContains(network, address));
+}
+
 function isMethod(method: string): method is MethodName {
   return Object.hasOwn(METHODS, method);
 }
@@ -104,12 +132,16 @@ function whoOf({ peer, address }: Caller): { readonly [member: string]: string }
   return { peer, ...(address === undefined ? {} : { address }) };
 }
 
-type Refusal = Extract<Decision, { allowed: false }>;
+type Refusal = Extract<Judgement, { allowed: false }>;
 
 function denied(method: string, { peer }: Caller, { rule, expected, actual }: Refusal): KwamError {
+  const remedy =
+    rule === 'local-path'
+      ? 'call the node of your own machine'
+      : 'grant it in the policy of the program, or call as someone who has it';
   return new KwamError(
     'PERMISSION_DENIED',
-    `${method} by ${peer}: expected ${expected}, got ${actual}; grant it in the policy of the program, or call as someone who has it`,
+    `${method} by ${peer}: expected ${expected}, got ${actual}; ${remedy}`,
     { context: { rule, expected, actual, method } },
   );
 }

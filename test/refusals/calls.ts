@@ -31,7 +31,12 @@ const refused = (rule: string, input: string, attempt: () => unknown): Refusal =
 
 export const calls: Area = {
   name: 'grants',
-  accepted: () => [admit(SEED, 'cluster.status'), admit(NODE, 'pack.have'), admit(SEED, 'consent.redeem')],
+  accepted: () => [
+    admit(SEED, 'cluster.status'),
+    admit(NODE, 'pack.have'),
+    admit(SEED, 'consent.redeem'),
+    ...['127.0.0.1', '::ffff:127.8.9.1', '::1'].map((address) => admit(NODE, 'object.put', address)),
+  ],
   rows: [
     refused('grant-peer', 'anybody, without any grant', () => admit(SEED, 'pack.have', INSIDE, [])),
     refused('grant-peer', 'a peer of another cluster', () =>
@@ -45,6 +50,18 @@ export const calls: Area = {
     refused('grant-peer', 'an ID that ends like the pattern', () => admit(`${SEED}s`, 'pack.have')),
     refused('grant-capability', 'a node that looks around', () => admit(NODE, 'cluster.status')),
     refused('grant-capability', 'a node that redeems consent', () => admit(NODE, 'consent.redeem')),
+    refused('local-path', 'a node elsewhere that has a file of this one read', () =>
+      admit(NODE, 'object.put'),
+    ),
+    refused('local-path', 'a node elsewhere that has a file of this one written', () =>
+      admit(NODE, 'object.get'),
+    ),
+    refused('local-path', 'a path from an address that only begins like our own', () =>
+      admit(SEED, 'object.put', '::ffff:126.0.0.1'),
+    ),
+    refused('local-path', 'a path from the name of this machine', () =>
+      admit(SEED, 'object.get', 'localhost'),
+    ),
     refused('grant-discover-scope', 'a seed from outside its networks', () =>
       admit(SEED, 'object.list', '10.41.0.1'),
     ),
