@@ -12,10 +12,11 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Clock } from '../clock.ts';
+import type { DigestHex } from '../digest.ts';
 import { KwamError } from '../errors.ts';
 import { auditFileBytes, auditReserveBytes } from '../limits.ts';
 import { type AuditEvent, type AuditHead, nextLine } from './audit-chain.ts';
-import { type AuditTail, auditFileName, auditTail } from './audit-tail.ts';
+import { type AuditTail, auditFileName, auditHashAt, auditTail } from './audit-tail.ts';
 
 export interface AuditLogOptions {
   /** D/<node>/audit; made when missing. */
@@ -70,6 +71,11 @@ export class AuditLog {
   /** The newest record. */
   get head(): AuditHead {
     return this.#head;
+  }
+
+  /** What a record's line hashes to, as it is on disk now; undefined when there is no such record. */
+  hashOf(seq: number): DigestHex | undefined {
+    return explained(`read ${this.#directory}`, () => auditHashAt(this.#directory, seq));
   }
 
   /** The newest record that is durable. */

@@ -6,6 +6,7 @@
  */
 import * as fs from 'node:fs';
 import { join } from 'node:path';
+import type { DigestHex } from '../digest.ts';
 import { auditLineBytesMax } from '../limits.ts';
 import { AUDIT_BEGINNING, type AuditHead, auditHash, auditInvalid, parseLine } from './audit-chain.ts';
 
@@ -82,6 +83,36 @@ function lastBytes(path: string): { end: Buffer; start: number } {
       read += bytes;
     }
     return { end: end.subarray(0, read), start };
+  } finally {
+    fs.closeSync(file);
+  }
+}
+
+/** The hash of one record's line; undefined when there is none. Reads the file that has it in pieces, from its beginning. */
+export function auditHashAt(directory: string, seq: number): DigestHex | undefined {
+  const name = auditFiles(directory).findLast((each) => Number.parseInt(each, 10) <= seq);
+  if (name === undefined) return undefined;
+  let at = Number.parseInt(name, 10);
+  for (const line of linesOf(join(directory, name))) {
+    if (at++ === seq) return auditHash(line);
+  }
+  return undefined;
+}
+
+function* linesOf(path: string): Generator<Uint8Array> {
+  const file = fs.openSync(path, 'r');
+  try {
+    const piece = Buffer.alloc(TAIL_BYTES);
+    let rest: Buffer = Buffer.alloc(0);
+    for (let read = fs.readSync(file, piece); read > 0; read = fs.readSync(file, piece)) {
+      const bytes = Buffer.concat([rest, piece.subarray(0, read)]);
+      let start = 0;
+      for (let feed = bytes.indexOf(LINE_FEED); feed !== -1; feed = bytes.indexOf(LINE_FEED, start)) {
+        yield bytes.subarray(start, feed);
+        start = feed + 1;
+      }
+      rest = bytes.subarray(start);
+    }
   } finally {
     fs.closeSync(file);
   }

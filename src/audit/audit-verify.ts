@@ -112,6 +112,10 @@ class Reader {
     this.#to = record.at;
     if (record.kind === 'gap')
       throw auditInvalid('audit-gap', `record ${record['anchored']}`, 'a log that its node found shorter');
+    if (record.kind === 'altered') {
+      const expected = `record ${record['anchored']} to be ${record['hash']}`;
+      throw auditInvalid('audit-altered', expected, 'a log in which its node found another one');
+    }
     if (record.seq === this.#anchor?.seq) this.#compare(this.#anchor);
   }
 

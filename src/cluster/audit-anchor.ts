@@ -1,9 +1,10 @@
 /**
  * Anchors: the newest durable record of each node's audit log, kept in the control store, out of reach of whoever can only write the log.
- * In: a log and the control store. Out: audit/<node> → {schema, seq, hash}; a log that is shorter than its anchor has lost its end, which its
- * own chain cannot show. Whoever can write both can still forge both: copy the log elsewhere where that matters.
+ * In: a log and the control store. Out: audit/<node> → {schema, seq, hash}; a log that is shorter than its anchor has lost its end, and one with
+ * another record in its place was written anew from there on: its own chain can show neither. Whoever can write both can still forge both: copy
+ * the log elsewhere where that matters.
  */
-
+import { AUDIT_BEGINNING } from '../audit/audit-chain.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
 import type { AuditAnchor } from '../audit/audit-verify.ts';
 import type { ControlStore } from '../control/control-store.ts';
@@ -32,10 +33,19 @@ export async function writeAnchor(control: ControlStore, node: string, log: Audi
   await control.transact([], [{ kind: 'put', key: anchorKey(node), value }]);
 }
 
-/** A node that found its log shorter than it had been records that, for good. */
-export async function noteGap(control: ControlStore, node: string, log: AuditLog): Promise<boolean> {
+/**
+ * A node that found its log shorter than it had been, or rewritten, records that for good: the next anchor is of the log as it is.
+ * Returns whether it did.
+ */
+export async function noteGap(
+  control: ControlStore,
+  node: string,
+  log: Pick<AuditLog, 'found' | 'hashOf' | 'append'>,
+): Promise<boolean> {
   const anchor = await readAnchor(control, node);
-  if (anchor === undefined || anchor.seq <= log.found.seq) return false;
-  log.append({ kind: 'gap', anchored: anchor.seq, hash: anchor.hash });
+  if (anchor === undefined || anchor.seq === AUDIT_BEGINNING.seq) return false;
+  const kind = anchor.seq > log.found.seq ? 'gap' : 'altered';
+  if (kind === 'altered' && log.hashOf(anchor.seq) === anchor.hash) return false;
+  log.append({ kind, anchored: anchor.seq, hash: anchor.hash });
   return true;
 }

@@ -10,6 +10,9 @@ import { AUDIT_BEGINNING, AuditChain, nextLine } from '../../src/audit/audit-cha
 import { AuditLog } from '../../src/audit/audit-log.ts';
 import { auditFiles } from '../../src/audit/audit-tail.ts';
 import { verifyAuditFiles } from '../../src/audit/audit-verify.ts';
+import { systemClock } from '../../src/clock.ts';
+import { noteGap, writeAnchor } from '../../src/cluster/audit-anchor.ts';
+import { MemoryControlStore } from '../../src/control/memory.ts';
 import { seededRandom } from '../../src/random.ts';
 import { FakeClock } from '../control/fake-clock.ts';
 import { CAMPAIGN, chosenSeed } from '../store/packs.ts';
@@ -180,6 +183,65 @@ describe('a change of the log is found:', () => {
     log.append({ kind: 'decision', allowed: true });
     await log.close();
     expect(await ruleOf()).toBe('audit-gap');
+  });
+});
+
+describe('a node that starts holds its log against its anchor', () => {
+  const control = () => new MemoryControlStore({ clock: systemClock });
+  /** A log of 9 records in several files whose record 6 is anchored. */
+  async function anchored(store: MemoryControlStore): Promise<void> {
+    await filled(7, 300);
+    const log = open(300);
+    await writeAnchor(store, 'n1', log);
+    log.append({ kind: 'decision', method: 'm7' });
+    log.append({ kind: 'decision', method: 'm8' });
+    await log.close();
+  }
+  async function started(store: MemoryControlStore): Promise<boolean> {
+    const log = open(300);
+    const isNoted = await noteGap(store, 'n1', log);
+    await log.close();
+    return isNoted;
+  }
+
+  it('and takes it when it is as it was, or without an anchor', async () => {
+    const store = control();
+    expect(await started(store)).toBe(false);
+    await anchored(store);
+    expect(await started(store)).toBe(false);
+    expect(await started(control())).toBe(false);
+    expect(await ruleOf()).toBeUndefined();
+  });
+
+  it('of the time when there was no record yet', async () => {
+    const store = control();
+    const log = open();
+    await writeAnchor(store, 'n1', log);
+    await log.close();
+    expect(await started(store)).toBe(false);
+  });
+
+  it('and says for ever that records are missing', async () => {
+    const store = control();
+    await anchored(store);
+    for (const path of paths().slice(1)) fs.rmSync(path);
+    expect(await started(store)).toBe(true);
+    expect(await ruleOf()).toBe('audit-gap');
+  });
+
+  it.each([
+    ['as many', 9],
+    ['more', 12],
+  ])('and says for ever that it was written anew, with %s records', async (_, records) => {
+    const store = control();
+    await anchored(store);
+    for (const path of paths()) fs.rmSync(path);
+    const log = open(300);
+    for (let i = 0; i < records; i++) log.append({ kind: 'decision', method: 'harmless' });
+    await log.close();
+    expect(await ruleOf()).toBeUndefined();
+    expect(await started(store)).toBe(true);
+    expect(await ruleOf()).toBe('audit-altered');
   });
 });
 
