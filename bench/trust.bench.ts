@@ -29,6 +29,7 @@ import { ConsentDesk } from '../src/rollout/consent-desk.ts';
 import { openImagesIn } from '../src/rollout/image-place.ts';
 import type { Claim } from '../src/rollout/ledger.ts';
 import { openKeysIn } from '../src/rollout/public-keys.ts';
+import { usedTokensIn } from '../src/rollout/used-tokens.ts';
 import { ada, envelopeOf, GRANT, keyOf, NOW, reto, SEED, USE } from '../test/rollout/consents.ts';
 import { releasedImage } from '../test/rollout/released-image.ts';
 import type { Figure } from './figure.ts';
@@ -85,7 +86,8 @@ async function redeeming(plan: Plan, directory: string, { redemptions }: Scale):
   const control = EmbeddedControlStore.open({ directory: join(directory, 'control'), clock });
   const audit = AuditLog.open({ directory: join(directory, 'audit'), clock });
   const openKey = openKeysIn(directory, { environment: process.env });
-  const ledger = { control, clock, random: systemRandom };
+  const used = usedTokensIn(join(directory, 'redeemed'));
+  const ledger = { control, clock, random: systemRandom, used };
   const { content, image } = releasedImage();
   const redeemed = redeemingPlan(plan, directory, image);
   content.write(join(directory, redeemed.clients[0]!.name));

@@ -39,6 +39,7 @@ import { systemRandom } from './random.ts';
 import { ConsentDesk } from './rollout/consent-desk.ts';
 import { openImagesIn } from './rollout/image-place.ts';
 import { openKeysIn } from './rollout/public-keys.ts';
+import { usedTokensIn } from './rollout/used-tokens.ts';
 import { Store } from './store/store.ts';
 import { grpcTransport } from './transport/grpc.ts';
 import { probe } from './transport/probe.ts';
@@ -201,10 +202,11 @@ function grantsOf({ policy }: Plan): readonly Grant[] {
 }
 
 function consentDesk(
-  { plan, directory, log, registry = {}, keysBase = join(directory, 'trust') }: NodeOptions,
+  { plan, name, directory, log, registry = {}, keysBase = join(directory, 'trust') }: NodeOptions,
   { identity, control, audit }: Owned,
 ): ConsentDesk {
-  const ledger = { control: control.store, clock: systemClock, random: systemRandom };
+  const used = usedTokensIn(join(directory, name, 'redeemed'));
+  const ledger = { control: control.store, clock: systemClock, random: systemRandom, used };
   const warn = (message: string): void => log.warn(message);
   const openKey = openKeysIn(keysBase, { environment: process.env, warn });
   const openImage = openImagesIn(join(directory, 'images'), registry);
@@ -297,7 +299,9 @@ async function serve(
   );
   membership = dataPlane.membership;
   if (await noteGap(control.store, name, audit)) {
-    log.error('the audit log is shorter than it was: records are missing at its end');
+    log.error(
+      'the audit log is not what it was: records are missing at its end, or others are in their place',
+    );
   }
   onClose(anchorAudit(audit, control.store, name, log));
   if (options.watch !== undefined) {

@@ -5,6 +5,7 @@
  */
 import type { AuditLog } from '../audit/audit-log.ts';
 import { KwamError } from '../errors.ts';
+import { consentNameCharactersMax } from '../limits.ts';
 import type { ClientPlan, DeployPlan, Plan } from '../plan.ts';
 import { fieldsOf, textOf } from '../replication/protocol.ts';
 import type { JsonValue } from '../transport/transport.ts';
@@ -28,6 +29,9 @@ export interface ConsentDeskParts {
 
 const ROLLOUT = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 
+/** What somebody asked for may be anything, and must fit into a record. */
+const named = (text: string): string => text.toWellFormed().slice(0, consentNameCharactersMax);
+
 export class ConsentDesk {
   readonly #parts: ConsentDeskParts;
 
@@ -46,11 +50,18 @@ export class ConsentDesk {
   async #recorded(method: string, request: JsonValue, peer: string, act: typeof redeem): Promise<Claim> {
     const { plan, self, audit } = this.#parts;
     const fields = fieldsOf(request, method);
-    const [token, deploy, rollout] = ['token', 'deploy', 'rollout'].map((name) => textOf(fields, name));
-    const use = useOf(plan, { self, deploy: deploy!, rollout: rollout! });
-    const event = { kind: 'consent', method, peer, deploy: use.deploy, rollout: use.rollout };
+    const asked = { deploy: textOf(fields, 'deploy'), rollout: textOf(fields, 'rollout') };
+    const token = Buffer.from(textOf(fields, 'token'));
+    const event = {
+      kind: 'consent',
+      method,
+      peer,
+      deploy: named(asked.deploy),
+      rollout: named(asked.rollout),
+    };
     try {
-      const claim = await act(await this.#redemption(use), Buffer.from(token!), use);
+      const use = useOf(plan, { self, ...asked });
+      const claim = await act(await this.#redemption(use), token, use);
       audit.append({
         ...event,
         allowed: true,

@@ -30,6 +30,7 @@ export async function compileConsentPolicy(
   open: OpenKey,
 ): Promise<ConsentPolicy> {
   checkKeyCount(trustedKeys.length);
+  checkNames(trustedKeys);
   const keys = await Promise.all(trustedKeys.map((each) => consentKey(each, open)));
   await checkDistinct(keys);
   for (const grant of grants) checkSigner(grant, keys);
@@ -54,6 +55,12 @@ function checkSigner({ signedBy, pattern }: GrantPlan, keys: readonly ConsentKey
 
 function checkKeyCount(count: number): void {
   if (count > trustedKeysMax) throw badPolicy(`at most ${trustedKeysMax} trusted keys`, `${count}`);
+}
+
+/** Grants name their signer: with two keys of that name each of them would be he. */
+function checkNames(keys: readonly TrustedKeyPlan[]): void {
+  const twice = keys.find(({ name }, at) => keys.findIndex((other) => other.name === name) !== at);
+  if (twice !== undefined) throw badPolicy('each name once', `two keys named ${twice.name}`);
 }
 
 /** A key under two names could be two people. */

@@ -6,6 +6,7 @@
  * The store answers UNAVAILABLE when it does not know whether a transaction took place (etcd changing its leader), so each attempt
  *   carries a random name: the entry, read again, says whose it is. If it stays unreachable, nothing is done and the token counts as
  *   claimed by whoever the entry will name.
+ * A store that was lost or restored from an older copy does not make a token good again: the seed itself knows what it redeemed (used-tokens.ts).
  * Entries are never removed: some hundred bytes for each rollout, and the record of who did what by whose consent.
  */
 import type { Clock } from '../clock.ts';
@@ -16,6 +17,7 @@ import { canonicalBytes } from '../manifest/canonical-json.ts';
 import type { Random } from '../random.ts';
 import { ASK_AGAIN, refuseConsent } from './consent-refusal.ts';
 import type { ConsentUse, VerifiedConsent } from './consent-verify.ts';
+import type { UsedTokens } from './used-tokens.ts';
 
 export interface Claim {
   readonly schema: 'kwam.consent-claim/v1';
@@ -37,6 +39,8 @@ export interface Ledger {
   readonly control: Pick<ControlStore, 'get' | 'transact'>;
   readonly clock: Clock;
   readonly random: Random;
+  /** What this seed has redeemed, whatever the store says. */
+  readonly used: UsedTokens;
 }
 
 const claimKey = (jti: string): string => `consent/${jti}`;
@@ -49,19 +53,22 @@ export async function claimConsent(
   releasedBy: readonly string[],
 ): Promise<Claim> {
   const claim = { ...newClaim(ledger, consent, use), releasedBy };
-  const key = claimKey(claim.jti);
+  const { jti } = claim;
+  if (ledger.used.has(jti)) refuseForgotten(jti, await claimIn(ledger, jti));
+  const key = claimKey(jti);
   const entry = await patiently(ledger, async () => {
     const put = { kind: 'put', key, value: canonicalBytes({ ...claim }) } as const;
     const { committed } = await ledger.control.transact([{ key, modRevision: 0 }], [put]);
-    return committed ? claim : readClaim(ledger, claim.jti);
+    return committed ? claim : readClaim(ledger, jti);
   });
-  if (entry?.attempt !== claim.attempt) refuseReplay(claim.jti, entry);
+  if (entry?.attempt !== claim.attempt) refuseReplay(jti, entry);
+  ledger.used.add(jti);
   return claim;
 }
 
 /** The claim that a token has. @throws KwamError CONSENT_REFUSED `not-claimed`. */
 export async function claimOf(ledger: Ledger, jti: string): Promise<Claim> {
-  const claim = await patiently(ledger, () => readClaim(ledger, jti));
+  const claim = await claimIn(ledger, jti);
   if (claim !== undefined) return claim;
   return refuseConsent({
     rule: 'not-claimed',
@@ -101,6 +108,21 @@ function refuseReplay(jti: string, claim: Claim | undefined): never {
     actual: `${jti}, claimed by rollout ${claim?.rollout} at ${claim?.redeemer} on ${claim?.claimedAt}`,
     remedy: `a token is good for one rollout; ${ASK_AGAIN}`,
   });
+}
+
+/** No entry is made: its rollout could resume. */
+function refuseForgotten(jti: string, entry: Claim | undefined): never {
+  if (entry !== undefined) refuseReplay(jti, entry);
+  return refuseConsent({
+    rule: 'replayed',
+    expected: 'a token that was not used before',
+    actual: `${jti}, which this seed has redeemed, though the control store had forgotten it`,
+    remedy: `look after the control store; ${ASK_AGAIN}`,
+  });
+}
+
+function claimIn(ledger: Ledger, jti: string): Promise<Claim | undefined> {
+  return patiently(ledger, () => readClaim(ledger, jti));
 }
 
 async function readClaim({ control }: Ledger, jti: string): Promise<Claim | undefined> {

@@ -33,5 +33,7 @@ export async function resume(
   const claim = await claimOf(ledger, openConsent(envelope).token.jti);
   checkOwner(claim, await verifyConsent(envelope, use, policy, Date.parse(claim.claimedAt)), use);
   await releasers();
+  // The crash may have come before the claim was noted.
+  ledger.used.add(claim.jti);
   return claim;
 }

@@ -339,6 +339,11 @@ const SIGNERS: readonly Refusal[] = [
     attempt: () => policyOf([keyOf(ada), keyOf({ ...ada, name: 'acme-ops', person: 'Reto Keller' })]),
   },
   {
+    input: 'a policy with two keys of the name that a grant asks for',
+    code: 'USAGE/policy-keys',
+    attempt: () => policyOf([keyOf(ada), keyOf(reto), keyOf(mallory)]),
+  },
+  {
     input: 'a policy with a key that is nobody’s',
     code: 'USAGE/policy-keys',
     attempt: () => {
@@ -357,6 +362,7 @@ const ledgerOf = (control: Pick<ControlStore, 'get' | 'transact'>, clock: Clock 
   control,
   clock,
   random: systemRandom,
+  used: new Set<string>(),
 });
 
 const store = (): MemoryControlStore => new MemoryControlStore({ clock: systemClock });
@@ -422,6 +428,17 @@ const LEDGER: readonly Refusal[] = [
       const services = { policy: await policyOf(), ledger: ledgerOf(store()), releasers };
       await redeem(services, await envelopeOf(), USE);
       return resume(services, await envelopeOf({ requester: 'Otto Vogt' }), USE);
+    },
+  },
+  {
+    input: 'a token whose claim the control store has lost',
+    code: 'CONSENT_REFUSED/replayed',
+    attempt: async () => {
+      const [first, second] = [ledgerOf(store()), ledgerOf(store())];
+      const services = { policy: await policyOf(), releasers };
+      const envelope = await envelopeOf();
+      await redeem({ ...services, ledger: first }, envelope, USE);
+      return redeem({ ...services, ledger: { ...second, used: first.used } }, envelope, USE);
     },
   },
   {

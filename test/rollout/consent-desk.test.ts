@@ -1,9 +1,12 @@
 /** What a seed says that a deploy does: its own plan, never the request. */
 import { describe, expect, it } from 'vitest';
+import { consentNameCharactersMax } from '../../src/limits.ts';
 import type { Plan } from '../../src/plan.ts';
-import { ConsentDesk, useOf } from '../../src/rollout/consent-desk.ts';
+import { ConsentDesk, type ConsentDeskParts, useOf } from '../../src/rollout/consent-desk.ts';
+import type { OpenKey } from '../../src/rollout/consent-policy.ts';
+import type { JsonValue } from '../../src/transport/transport.ts';
 import { smallPlan } from '../faults/small-plan.ts';
-import { SEED } from './consents.ts';
+import { ada, keyOf, SEED } from './consents.ts';
 
 const base = smallPlan({ nodes: 3, factor: 2 });
 const client = (name: string, digit: string) => ({ name, image: `sha256:${digit.repeat(64)}` });
@@ -17,6 +20,7 @@ const plan = {
   ...base,
   clients: [client('first', 'a'), client('second', 'b')],
   deploys: [deploy('one', 'second'), deploy('lost', 'nobody')],
+  policy: { ...base.policy, grants: [], trustedKeys: [keyOf(ada)] },
 } as unknown as Plan;
 const use = (name: string, rollout = 'rollout-1') => useOf(plan, { self: SEED, deploy: name, rollout });
 const rule = (name: string) => expect.objectContaining({ context: expect.objectContaining({ rule: name }) });
@@ -44,17 +48,36 @@ describe('a deploy of the plan', () => {
   });
 });
 
-it('a refusal is in the audit log, durably, before it is answered', async () => {
-  const calls: string[] = [];
-  const audit = {
-    append: ({ kind, allowed, rule: of }: Record<string, unknown>) =>
-      void calls.push(`${kind} ${allowed} ${of}`),
-    sync: async () => void calls.push('sync'),
-  };
-  const parts = { plan, self: SEED, audit, openKey: () => '' } as unknown as ConstructorParameters<
-    typeof ConsentDesk
-  >[0];
-  const request = { token: 'consent!', deploy: 'one', rollout: 'rollout-1' };
-  await expect(new ConsentDesk(parts).redeem(request, SEED)).rejects.toThrow();
-  expect(calls).toEqual([expect.stringMatching(/^consent false /), 'sync']);
+describe('a refusal', () => {
+  /** What the audit log was told, in order. */
+  async function told(request: JsonValue, openKey: OpenKey = () => ''): Promise<string[]> {
+    const calls: string[] = [];
+    const audit = {
+      append: ({ kind, allowed, deploy: of, rollout, rule: by }: Record<string, unknown>) =>
+        void calls.push(`${kind} ${allowed} ${of} ${rollout} ${by}`),
+      sync: async () => void calls.push('sync'),
+    };
+    const parts = { plan, self: SEED, audit, openKey } as unknown as ConsentDeskParts;
+    await expect(new ConsentDesk(parts).redeem(request, SEED)).rejects.toThrow();
+    return calls;
+  }
+
+  it('is in the audit log, durably, before it is answered', async () => {
+    const request = { token: 'consent!', deploy: 'one', rollout: 'rollout-1' };
+    expect(await told(request)).toEqual([expect.stringMatching(/^consent false one rollout-1 /), 'sync']);
+  });
+
+  it('of what no plan has is there too, as far as it fits', async () => {
+    const names = { deploy: 'x'.repeat(70_000), rollout: 'r\ud800' };
+    const shown = `consent false ${'x'.repeat(consentNameCharactersMax)} r\ufffd deploy-unknown`;
+    expect(await told({ token: 'consent!', ...names })).toEqual([shown, 'sync']);
+  });
+
+  it('for a bug of ours says so', async () => {
+    const broken = () => {
+      throw new TypeError('no key');
+    };
+    const request = { token: 'consent!', deploy: 'one', rollout: 'rollout-1' };
+    expect(await told(request, broken)).toEqual(['consent false one rollout-1 internal', 'sync']);
+  });
 });

@@ -41,7 +41,7 @@ type Store = Pick<ControlStore, 'get' | 'transact'>;
 const memory = () => new MemoryControlStore({ clock: systemClock });
 
 async function redemption(control: Store, nowMs = NOW): Promise<Redemption> {
-  const ledger = { control, clock: new FakeClock(nowMs), random: systemRandom };
+  const ledger = { control, clock: new FakeClock(nowMs), random: systemRandom, used: new Set<string>() };
   return { policy: await policyOf(), ledger, releasers };
 }
 
@@ -182,6 +182,15 @@ describe('redeeming', () => {
     expect(await resume(await redemption(control, NOW + 24 * HOUR), envelope, USE)).toEqual(claim);
   });
 
+  it('is noted when it is resumed, in case that the crash came before', async () => {
+    const { policy, ledger } = await redemption(memory());
+    const envelope = await envelopeOf();
+    await redeem({ policy, ledger, releasers }, envelope, USE);
+    const crashed = { ...ledger, used: new Set<string>() };
+    await resume({ policy, ledger: crashed, releasers }, envelope, USE);
+    expect([...crashed.used]).toEqual([TOKEN.jti]);
+  });
+
   it('is resumed nowhere but where it was redeemed', async () => {
     const control = memory();
     const envelope = await envelopeOf();
@@ -193,6 +202,27 @@ describe('redeeming', () => {
     await expect(resume(await redemption(control), envelope, USE)).rejects.toMatchObject({
       context: { rule: 'replayed' },
     });
+  });
+
+  it('is not possible again when the control store has forgotten the claim, for nobody', async () => {
+    const { policy, ledger } = await redemption(memory());
+    const envelope = await envelopeOf();
+    await redeem({ policy, ledger, releasers }, envelope, USE);
+    const restored = { policy, releasers, ledger: { ...ledger, control: memory() } };
+    const other = { ...USE, rollout: 'rollout-2' };
+    const refused = (rule: string, message: string) => ({
+      context: { rule },
+      message: expect.stringContaining(message),
+    });
+    for (const use of [USE, other])
+      await expect(redeem(restored, envelope, use)).rejects.toMatchObject(
+        refused('replayed', 'forgotten it'),
+      );
+    for (const use of [USE, other])
+      await expect(resume(restored, envelope, use)).rejects.toMatchObject(refused('not-claimed', ''));
+    await expect(redeem({ policy, ledger, releasers }, envelope, other)).rejects.toMatchObject(
+      refused('replayed', 'claimed by rollout rollout-1'),
+    );
   });
 
   it('leaves other tokens alone', async () => {

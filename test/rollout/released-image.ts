@@ -60,7 +60,12 @@ export async function deskFor(
   const desk = new ConsentDesk({
     plan,
     self: SEED,
-    ledger: { control: new MemoryControlStore({ clock: systemClock }), clock, random: systemRandom },
+    ledger: {
+      control: new MemoryControlStore({ clock: systemClock }),
+      clock,
+      random: systemRandom,
+      used: new Set<string>(),
+    },
     openKey: (reference) => ('pem' in reference ? reference.pem : reference.secret),
     openImage,
     audit: { append: (event) => void told.push(event), sync: async () => undefined },

@@ -49,7 +49,12 @@ async function race(
   const jti = Buffer.from(random.fill(new Uint8Array(16))).toString('hex');
   const [envelope, policy] = [await envelopeOf({ jti }), await policyOf()];
   const rules = Array.from({ length: REDEEMERS }, async (_, at) => {
-    const ledger = { control: stores[at % stores.length]!, clock, random: systemRandom };
+    const ledger = {
+      control: stores[at % stores.length]!,
+      clock,
+      random: systemRandom,
+      used: new Set<string>(),
+    };
     if (spreadMs > 0) await delay(random.below(spreadMs));
     return ruleOf(redeem({ policy, ledger, releasers }, envelope, { ...USE, rollout: `rollout-${at}` }));
   });

@@ -162,7 +162,7 @@ export class SimulatedProcess {
         consent: new ConsentDesk({
           plan,
           self: self.spiffe,
-          ledger: { control, clock, random },
+          ledger: { control, clock, random, used: new Set<string>() },
           openKey,
           openImage: openKey,
           audit,
