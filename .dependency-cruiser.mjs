@@ -26,7 +26,7 @@ const LAYERS = [
 /** The same within `language`, which is one folder of many files: its stages from the ground up, each with the names of its files. */
 const LANGUAGE_STAGES = {
   words:
-    'source written diagnostic nearest-name size-limits quantity secret capability counters cidr glob-.* spiffe-pattern code-page codes.*',
+    'source written diagnostic nearest-name size-limits quantity secret capability person counters cidr glob-.* spiffe-pattern code-page codes.*',
   schema: 'schema.*',
   syntax: 'generated/.* token-repair parser lower syntax-errors parse format.*',
   meaning:

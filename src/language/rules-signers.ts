@@ -7,6 +7,7 @@ import { attributeOf, blocksOf, bodyOf, valueIn } from './access.ts';
 import type { Rule } from './check-context.ts';
 import { diagnostic } from './diagnostic.ts';
 import type { AttributeIr, BodyIr, ProgramIr } from './ir.ts';
+import { personKey } from './person.ts';
 import { at, didYouMean, listed } from './suggestions.ts';
 
 interface Signing {
@@ -52,7 +53,7 @@ const checkPeople: Rule = (program) =>
     });
   });
 
-/** Undefined where an entry still leaves its person open. Names are one person as rollout/approvals.ts compares them. */
+/** Undefined where an entry still leaves its person open. */
 function peopleOf({ attributes }: BodyIr): ReadonlySet<string> | undefined {
   const valid = attributes.filter(({ body }) => body === undefined || !isRevoked(body));
   const names = valid.map(({ body }) =>
@@ -61,7 +62,7 @@ function peopleOf({ attributes }: BodyIr): ReadonlySet<string> | undefined {
   const isOpen = valid.some(({ body }) => body?.open === true || isUnfilled(body));
   if (isOpen) return undefined;
   const known = names.filter((name) => name !== undefined);
-  return new Set(known.map((name) => name.normalize('NFKC').trim().replace(/\s+/g, ' ').toLowerCase()));
+  return new Set(known.map(personKey));
 }
 
 function isRevoked(body: BodyIr): boolean {

@@ -8,6 +8,7 @@
  */
 import type { Grant } from '../identity/grants.ts';
 import type { Capability } from '../language/capability.ts';
+import { personKey } from '../language/person.ts';
 import { type Envelope, signersOf } from '../manifest/dsse.ts';
 import { KEY_FAULTS, type KeyFault, keyFault } from '../manifest/key-term.ts';
 import type { ConsentKey } from './consent-policy.ts';
@@ -54,13 +55,8 @@ export async function approvalsOf(
   };
 }
 
-/** The same person, however the name is spaced or capitalised. */
 function isSamePerson(a: string, b: string): boolean {
   return personKey(a) === personKey(b);
-}
-
-function personKey(name: string): string {
-  return name.normalize('NFKC').trim().replace(/\s+/g, ' ').toLowerCase();
 }
 
 /** @throws KwamError CONSENT_REFUSED  naming who is missing. Every grant given must be satisfied. */

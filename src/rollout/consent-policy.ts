@@ -5,7 +5,8 @@
  */
 import { KwamError } from '../errors.ts';
 import { compileGrants, type Grant } from '../identity/grants.ts';
-import { trustedKeysMax } from '../limits.ts';
+import { isPlainlySpelled, personKey } from '../language/person.ts';
+import { consentNameCharactersMax, trustedKeysMax } from '../limits.ts';
 import { fingerprint } from '../manifest/dsse.ts';
 import { type KeyTerm, keyTermOf } from '../manifest/key-term.ts';
 import { importPublicKey } from '../manifest/public-key.ts';
@@ -40,12 +41,20 @@ export async function compileConsentPolicy(
 async function consentKey(plan: TrustedKeyPlan, open: OpenKey): Promise<ConsentKey> {
   const { name, person } = plan;
   if (person === undefined) throw badPolicy(`the person who holds the key ${name}`, 'none');
+  checkPerson(person);
   return {
     name,
     person,
     key: await importPublicKey(await open(plan.key)),
     ...keyTermOf(plan),
   };
+}
+
+/** Whoever reads the policy must see who is who. */
+function checkPerson(person: string): void {
+  const isName = personKey(person) !== '' && person.length <= consentNameCharactersMax;
+  if (isName && isPlainlySpelled(person)) return;
+  throw badPolicy('the name of a person, in letters of one script', JSON.stringify(person.slice(0, 120)));
 }
 
 function checkSigner({ signedBy, pattern }: GrantPlan, keys: readonly ConsentKey[]): void {

@@ -11,6 +11,7 @@ import { KwamError } from '../errors.ts';
 import { parseSpiffeId, pathOf, type SpiffeId } from '../identity/spiffe-id.ts';
 import { CAPABILITIES, type Capability, isCapability } from '../language/capability.ts';
 import { parseGlob } from '../language/glob-inclusion.ts';
+import { isPersonName } from '../language/person.ts';
 import { consentLifetimeMsMax, consentNameCharactersMax, consentTokenBytesMax } from '../limits.ts';
 import { canonicalBytes } from '../manifest/canonical-json.ts';
 import { JsonCursor } from '../manifest/json-cursor.ts';
@@ -106,12 +107,6 @@ function isWorkloadId(text: string): boolean {
 
 function isResource(text: string): boolean {
   return /^[A-Za-z0-9_.*-]+$/.test(text) && typeof parseGlob(text, '.') !== 'string';
-}
-
-/** Printable and in its one normal form, so that two names that look alike are alike (Unicode Annex 15). */
-export function isPersonName(text: string): boolean {
-  const plain = /^[\p{L}\p{M}\p{N}.'’-]+(?: [\p{L}\p{M}\p{N}.'’-]+)*$/u.test(text);
-  return plain && text.length <= consentNameCharactersMax && text.normalize('NFKC') === text;
 }
 
 /** The bytes that people sign. @throws KwamError CONSENT_REFUSED  a token that nobody could redeem. */

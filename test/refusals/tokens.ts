@@ -153,6 +153,9 @@ const TEXTS: readonly Refusal[] = [
   }),
   member('token-requester', 'a requester with a hidden space', { requester: 'Nina\u00a0Frei' }),
   member('token-requester', 'a requester with a zero-width letter', { requester: 'Nina\u200b Frei' }),
+  member('token-requester', 'a requester with one letter of another script', {
+    requester: 'Ret\u043e Keller',
+  }),
   member('token-window', 'a token that ends before it begins', {
     notBefore: iso(10 * MINUTE),
     expiresAt: iso(9 * MINUTE),
@@ -270,6 +273,19 @@ const SIGNERS: readonly Refusal[] = [
     requester: 'reto keller',
   }),
   signedBy(
+    'requester-approves',
+    'the same with other signs between the letters',
+    [ada, reto],
+    [keyOf(ada), keyOf({ ...reto, person: 'Reto Keller\u200b (ops)' })],
+    { requester: 'Reto Keller-Ops' },
+  ),
+  signedBy(
+    'one-person',
+    'one person whose name has an invisible letter',
+    [ada, reto],
+    [keyOf(ada), keyOf({ ...reto, person: 'Ada\u200dSteiner' })],
+  ),
+  signedBy(
     'key-revoked',
     'the signer with a revoked key',
     [ada, reto],
@@ -343,6 +359,11 @@ const SIGNERS: readonly Refusal[] = [
     code: 'USAGE/policy-keys',
     attempt: () => policyOf([keyOf(ada), keyOf(reto), keyOf(mallory)]),
   },
+  ...['\u0410da Steiner', '\u200b', 'P'.repeat(consentNameCharactersMax + 1)].map((person) => ({
+    input: `a policy with a person named ${JSON.stringify(person.slice(0, 12))}`,
+    code: 'USAGE/policy-keys',
+    attempt: () => policyOf([keyOf(ada), keyOf({ ...reto, person })]),
+  })),
   {
     input: 'a policy with a key that is nobody’s',
     code: 'USAGE/policy-keys',
