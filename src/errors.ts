@@ -20,6 +20,7 @@ export type ErrorCode =
   | 'CANCELLED'
   | 'INDEX_FULL'
   | 'STRIPE_TOO_FEW_SHARDS'
+  | 'STRIPE_MIXED'
   | 'CHUNK_DIGEST_MISMATCH'
   | 'STREAM_TOO_SHORT'
   | 'STREAM_TOO_LONG'
@@ -92,6 +93,7 @@ const EXIT_BY_CODE: Partial<Record<ErrorCode, number>> = {
   PACK_INVALID: EXIT.integrity,
   IMAGE_DIGEST_MISMATCH: EXIT.integrity,
   STRIPE_TOO_FEW_SHARDS: EXIT.integrity,
+  STRIPE_MIXED: EXIT.integrity,
   REFUSED: EXIT.refused,
   IMAGE_REFUSED: EXIT.refused,
   PERMISSION_DENIED: EXIT.refused,

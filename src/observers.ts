@@ -160,7 +160,7 @@ export function observeAccess(observing: Observing, store: Store, site: 'read' |
     },
     onForeignUnreadable(pack, node, error) {
       metrics.corruptionDetected.add(foreignSite);
-      log.error({ pack, node, error: error.message }, 'a shard from another node was bad; another is used');
+      log.error({ pack, node, error: error.message }, 'a shard that a node gave cannot be used; another is');
     },
     onVerified: (bytes, records) => countVerified(metrics, site, bytes, records),
   };

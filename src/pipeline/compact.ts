@@ -9,7 +9,7 @@
 import type { ControlStore } from '../control/control-store.ts';
 import { inTurn, type Turn } from '../control/turn.ts';
 import { ABSENT, type DedupIndex } from '../dedup/dedup-index.ts';
-import { DIGEST_BYTES, type DigestHex, fromHex } from '../digest.ts';
+import { DIGEST_BYTES, type Digest, type DigestHex, fromHex } from '../digest.ts';
 import { KwamError } from '../errors.ts';
 import type { ObjectRecord, PackRecordEntry } from '../replication/catalog.ts';
 import type { Distributor } from '../replication/distribute.ts';
@@ -26,6 +26,7 @@ export interface CompactServices extends RestoreServices {
   readonly lineage: Pick<Lineage, 'require'>;
   readonly control: ControlStore;
   readonly distributor: Distributor;
+  readonly codecId: Digest;
   readonly known: KnownChunks;
   readonly packBytesTarget: number;
   /** An empty index to collect the live digests in. */

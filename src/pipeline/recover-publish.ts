@@ -3,8 +3,8 @@
  * In: the versions of one name, the newest first. Out: the newest whole one, published; what was kept, and what could not be.
  * A stripe of which shards are missing is made anew before, so that its entry can name every shard.
  */
-import { type DigestHex, fromHex } from '../digest.ts';
-import { dataOf, schemeOf } from '../erasure/scheme.ts';
+import type { DigestHex } from '../digest.ts';
+import { dataOf } from '../erasure/scheme.ts';
 import { KwamError } from '../errors.ts';
 import type { ObjectRecord, PackRecordEntry } from '../replication/catalog.ts';
 import type { Distributor } from '../replication/distribute.ts';
@@ -13,6 +13,7 @@ import { type PackAccessOptions, withShards } from '../replication/pack-access.t
 import type { PackSurvey } from '../replication/pack-survey.ts';
 import { installPack } from '../replication/pack-tasks.ts';
 import { spareOf, storedIdsOf } from '../replication/redundancy.ts';
+import { identityOf, type StripedEntry } from '../replication/stripe-identity.ts';
 import { reconstructPack } from '../replication/stripe-tasks.ts';
 import type { KnownChunks } from './known-chunks.ts';
 import type { RestoreServices } from './restore.ts';
@@ -128,21 +129,20 @@ export class Publisher {
     const pack = this.#survey.packs.get(id)!;
     const entry = { ...pack.entry, records: this.#recordCounts.get(id)! };
     if (pack.state === 'whole') return entry;
-    const made = await this.#mend(entry);
+    const made = await this.#mend(entry as StripedEntry);
     this.#mended.set(id, made);
     return made;
   }
 
   /** From k shards the pack, and from the pack its redundancy as of a new one: of the same bytes the shards have the same ids. */
-  async #mend(entry: PackRecordEntry): Promise<PackRecordEntry> {
-    const { store, pool, codecId, known, distributor, receiver } = this.#services;
-    const scheme = schemeOf(entry.stripe!);
+  async #mend(entry: StripedEntry): Promise<PackRecordEntry> {
+    const { store, pool, known, distributor, receiver } = this.#services;
+    const identity = identityOf(entry);
     const path = store.readingPath(entry.id);
     try {
-      await withShards(this.#reading, entry, dataOf(scheme), async (sources) => {
+      await withShards(this.#reading, entry, dataOf(identity.scheme), async (sources) => {
         await receiver.discard(path);
-        const input = { pack: fromHex(entry.id), packBytes: entry.bytes, scheme, codecId, sources, path };
-        await pool.run(reconstructPack, input, { bytes: entry.bytes });
+        await pool.run(reconstructPack, { ...identity, sources, path }, { bytes: entry.bytes });
       });
       const installed = await pool.run(installPack, { path, packs: store.layout.packs, id: entry.id });
       if (!installed.ok)

@@ -406,6 +406,7 @@ const READ_AGAIN: ReadonlySet<string> = new Set([
   'NOT_FOUND',
   'PACK_INVALID',
   'STRIPE_TOO_FEW_SHARDS',
+  'STRIPE_MIXED',
   'CHUNK_DIGEST_MISMATCH',
 ]);
 

@@ -4,17 +4,16 @@
  * recorded. First by partial sums, which cost every link one shard (chain.ts). When that fails or gives anything but that shard, k
  * shards (of a local group those that are left) are brought here, verified one by one, and whoever sent a bad one is told: a sum does not show which part of it was wrong.
  */
-import { type Digest, type DigestHex, fromHex } from '../digest.ts';
-import { schemeOf, schemeText } from '../erasure/scheme.ts';
+import type { DigestHex } from '../digest.ts';
+import { schemeText } from '../erasure/scheme.ts';
 import { sliceRange, stripeOf } from '../erasure/stripe.ts';
 import { KwamError } from '../errors.ts';
 import type { ErasureScheme } from '../plan.ts';
-import type { PackRecordEntry } from '../replication/catalog.ts';
 import { findHolders } from '../replication/holders.ts';
 import { type PackAccessOptions, withShards } from '../replication/pack-access.ts';
 import { inPieces, type PartialSums } from '../replication/partial-sum.ts';
+import { identityOf, type StripedEntry, stripeIdOf } from '../replication/stripe-identity.ts';
 import { payloadOffset, reconstructShard, sealRebuiltShard } from '../replication/stripe-tasks.ts';
-import { openPack } from '../store/pack-reader.ts';
 import type { SealedPack } from '../store/pack-writer.ts';
 import { type Chain, chainFor } from './chain.ts';
 
@@ -31,7 +30,7 @@ export interface RebuildServices extends PackAccessOptions {
 
 /** The shard that is wanted. */
 interface Lost {
-  readonly entry: PackRecordEntry & Required<Pick<PackRecordEntry, 'stripe'>>;
+  readonly entry: StripedEntry;
   readonly shardIndex: number;
   readonly id: DigestHex;
 }
@@ -83,32 +82,18 @@ async function byChain(
   const { shards } = entry.stripe;
   const holders = await findHolders(peers, store, shards);
   const members = await peers.members();
-  const scheme = schemeOf(entry.stripe);
+  const identity = identityOf(entry);
+  const { scheme } = identity;
   const chain = chainFor({ scheme, shards, lost: shardIndex, holders, members, self: peers.self });
   if (chain === undefined) throw tooFew(lost, scheme);
-  const codecId = await codecIdOf(options, chain, signal);
   const path = store.readingPath(id);
   try {
     await writeSum(options, lost, chain, path, signal);
-    const input = { pack: fromHex(entry.id), packBytes: entry.bytes, scheme, codecId, path, shardIndex };
-    const seal = { ...input, expectedId: id, packs: store.layout.packs };
+    const seal = { ...identity, path, shardIndex, expectedId: id, packs: store.layout.packs };
     return await pool.run(sealRebuiltShard, seal, { bytes: entry.bytes / scheme.dataShards });
   } finally {
     await receiver.discard(path);
   }
-}
-
-/** The id covers the codec id, and the stripe may have been made by another release than this. */
-async function codecIdOf(
-  { store, receiver }: RebuildServices,
-  { own, helpers }: Chain,
-  signal: AbortSignal | undefined,
-): Promise<Digest> {
-  const [first] = own;
-  if (first !== undefined)
-    return openPack(store.fileSystem, store.packFile(first[0]), first[0]).header.codecId;
-  const [{ node, terms }] = helpers as [Chain['helpers'][number]];
-  return (await receiver.frame(terms[0]![0], [node], signal, 'repair')).header.codecId;
 }
 
 async function writeSum(
@@ -121,10 +106,11 @@ async function writeSum(
   const stripe = stripeOf(entry.bytes, entry.stripe.dataShards);
   const slices = Array.from({ length: stripe.sliceCount }, (_, slice) => sliceRange(stripe, slice));
   const lengths = slices.map(({ bytes }) => bytes);
+  const request = { stripe: stripeIdOf(identityOf(entry)), terms: own, next: helpers };
   const file = await store.files.open(path, 'write');
   try {
     let slice = 0;
-    for await (const bytes of inPieces(sums.sum(own, helpers, signal), lengths))
+    for await (const bytes of inPieces(sums.sum(request, signal), lengths))
       await file.write(bytes, payloadOffset(slices[slice++]!.start));
   } finally {
     await file.close();
@@ -150,10 +136,7 @@ async function byGathering(options: RebuildServices, lost: Lost): Promise<Sealed
     return pool.run(
       reconstructShard,
       {
-        pack: fromHex(entry.id),
-        packBytes: entry.bytes,
-        scheme: schemeOf(entry.stripe),
-        codecId: options.codecId,
+        ...identityOf(entry),
         sources,
         path,
         shardIndex,

@@ -34,7 +34,11 @@ export interface PackRecordEntry {
   readonly records: number;
   /** Full copies, or a stripe whose shard packs are named by the producer. */
   readonly copies?: number;
-  readonly stripe?: ErasureScheme & { readonly shards: readonly DigestHex[] };
+  readonly stripe?: ErasureScheme & {
+    /** Of the codec runtime that made the shards; the header of each says the same (stripe-identity.ts). */
+    readonly codecId: DigestHex;
+    readonly shards: readonly DigestHex[];
+  };
 }
 
 const OBJECTS = 'objects/';

@@ -7,7 +7,7 @@
 import { join } from 'node:path';
 import type { Member } from '../cluster/membership.ts';
 import type { Peers } from '../cluster/peers.ts';
-import { type Digest, type DigestHex, fromHex } from '../digest.ts';
+import { type Digest, type DigestHex, fromHex, toHex } from '../digest.ts';
 import { lossesSurvived } from '../erasure/survival.ts';
 import { KwamError } from '../errors.ts';
 import { candidates, place } from '../placement/placement.ts';
@@ -73,7 +73,8 @@ export class Distributor {
       return { ...entry, copies: replicate.factor };
     }
     const shards = await this.#stripe(pack, entry.bytes, replicate.erasure);
-    return { ...entry, stripe: { ...replicate.erasure, shards } };
+    const codecId = toHex(this.#options.codecId);
+    return { ...entry, stripe: { ...replicate.erasure, codecId, shards } };
   }
 
   /** Of packs that were distributed some time ago, those that have fewer copies or shards by now. */

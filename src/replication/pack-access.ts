@@ -5,7 +5,7 @@
  * Holds: lists are proven by the pack's id. Bytes are not: whoever reads the file hashes each record.
  */
 import type { Peers } from '../cluster/peers.ts';
-import { type Digest, type DigestHex, fromHex } from '../digest.ts';
+import type { DigestHex } from '../digest.ts';
 import { shardsToRead } from '../erasure/recipe.ts';
 import { dataOf, schemeOf, tooFewShards } from '../erasure/scheme.ts';
 import { KwamError } from '../errors.ts';
@@ -18,6 +18,7 @@ import { findHolders, type HolderSurvey, surveyHolders } from './holders.ts';
 import { verifyPack } from './pack-tasks.ts';
 import { PACK_SUSPECT } from './protocol.ts';
 import type { PackFrame, Receiver } from './receiver.ts';
+import { identityOf, type StripedEntry, type StripeIdentity, strangerError } from './stripe-identity.ts';
 import { reconstructPack, type ShardFile } from './stripe-tasks.ts';
 
 export interface PackAccessOptions {
@@ -26,10 +27,9 @@ export interface PackAccessOptions {
   readonly pool: WorkerPool;
   readonly catalog: Pick<Catalog, 'pack'>;
   readonly receiver: Receiver;
-  readonly codecId: Digest;
   /** A pack that this node should have cannot be opened: it must not be served any more. */
   readonly onOwnUnreadable: (pack: DigestHex, error: KwamError) => Promise<void>;
-  /** A whole pack or shard that came from another node does not verify; that node is told. */
+  /** A shard that a node gave does not verify, and that node is told; or it is not of the stripe that lists it (STRIPE_MIXED). */
   readonly onForeignUnreadable: (pack: DigestHex, node: string, error: KwamError) => void;
 }
 
@@ -167,17 +167,10 @@ export class PackAccess {
     const entry = await this.#options.catalog.pack(pack);
     if (entry?.stripe === undefined) throw noCopy(pack);
     const path = this.#options.store.readingPath(pack);
-    const scheme = schemeOf(entry.stripe);
-    await withShards(this.#options, entry, dataOf(scheme), async (sources) => {
+    const identity = identityOf(entry as StripedEntry);
+    await withShards(this.#options, entry as StripedEntry, dataOf(identity.scheme), async (sources) => {
       await this.#options.receiver.discard(path);
-      const input = {
-        pack: fromHex(pack),
-        packBytes: entry.bytes,
-        scheme,
-        codecId: this.#options.codecId,
-        sources,
-        path,
-      };
+      const input = { ...identity, sources, path };
       await this.#options.pool.run(reconstructPack, input, { bytes: entry.bytes });
     });
     try {
@@ -212,32 +205,38 @@ interface GatheredShard extends ShardFile {
 /**
  * Runs `act` on shards from which the wanted ones can be made, as few as do, brought here where others hold them; own ones first. Shards
  * that turn out bad are reported to their holder and replaced by others, the good ones stay, and `act` runs again.
- * @throws KwamError STRIPE_TOO_FEW_SHARDS  there are not enough good ones within reach.
+ * @throws KwamError STRIPE_TOO_FEW_SHARDS  there are not enough good ones within reach; STRIPE_MIXED  and one within reach is of another stripe.
  */
 export async function withShards<T>(
   options: PackAccessOptions,
-  entry: PackRecordEntry,
+  entry: StripedEntry,
   wanted: readonly number[],
   act: (shards: readonly ShardFile[]) => Promise<T>,
 ): Promise<T> {
-  const stripe = entry.stripe!;
+  const { stripe } = entry;
   const holders = await findHolders(options.peers, options.store, stripe.shards);
   const bad = new Set<string>();
-  const nodesOf = (id: DigestHex): readonly string[] =>
-    (holders.get(id) ?? []).filter((node) => !bad.has(`${id} ${node}`));
+  const nodesOf = (shardIndex: number): readonly string[] => {
+    const id = stripe.shards[shardIndex]!;
+    if (bad.has(strangerKey(id, shardIndex))) return [];
+    return (holders.get(id) ?? []).filter((node) => !bad.has(`${id} ${node}`));
+  };
+  let stranger: KwamError | undefined;
   let gathered: GatheredShard[] = [];
   try {
     for (;;) {
-      await gather(options, stripe, wanted, nodesOf, gathered);
       try {
+        await gather(options, stripe, wanted, nodesOf, gathered);
         return await act(gathered);
       } catch (error) {
         if (!(error instanceof KwamError) || error.code !== 'STRIPE_TOO_FEW_SHARDS') throw error;
-        const found = await badOnes(options, gathered);
-        if (found.length === 0) throw error;
-        for (const { id, node } of found) bad.add(`${id} ${node}`);
-        await discardForeign(options, found);
-        gathered = gathered.filter((shard) => !found.includes(shard));
+        const found = await badOnes(options, identityOf(entry), gathered);
+        if (found.length === 0) throw stranger ?? error;
+        stranger ??= found.find(({ problem }) => problem.code === 'STRIPE_MIXED')?.problem;
+        for (const one of found) bad.add(keyOf(one));
+        const shards = found.map(({ shard }) => shard);
+        await discardForeign(options, shards);
+        gathered = gathered.filter((shard) => !shards.includes(shard));
       }
     }
   } finally {
@@ -250,18 +249,18 @@ async function gather(
   options: PackAccessOptions,
   stripe: NonNullable<PackRecordEntry['stripe']>,
   wanted: readonly number[],
-  nodesOf: (id: DigestHex) => readonly string[],
+  nodesOf: (shardIndex: number) => readonly string[],
   gathered: GatheredShard[],
 ): Promise<void> {
   const { shards: ids } = stripe;
   const scheme = schemeOf(stripe);
-  const within = new Set([...ids.keys()].filter((shard) => nodesOf(ids[shard]!).length > 0));
+  const within = new Set([...ids.keys()].filter((shard) => nodesOf(shard).length > 0));
   for (;;) {
     const needed = shardsToRead(scheme, [...within], wanted);
     if (needed === undefined) throw tooFewShards(scheme, [...within]);
     const next = needed.find((shard) => gathered.every(({ shardIndex }) => shardIndex !== shard));
     if (next === undefined) return;
-    const shard = await bringShard(options, ids[next]!, nodesOf(ids[next]!));
+    const shard = await bringShard(options, ids[next]!, nodesOf(next));
     if (shard === undefined) within.delete(next);
     else gathered.push({ ...shard, shardIndex: next });
   }
@@ -297,29 +296,52 @@ async function bringShard(
   return undefined;
 }
 
+interface BadShard {
+  readonly shard: GatheredShard;
+  readonly problem: KwamError;
+}
+
+/** What is damaged is so at one node, what is of another stripe is so wherever it is. */
+function keyOf({ shard: { id, node, shardIndex }, problem }: BadShard): string {
+  return problem.code === 'STRIPE_MIXED' ? strangerKey(id, shardIndex) : `${id} ${node}`;
+}
+
+const strangerKey = (id: DigestHex, shardIndex: number): string => `${id} in place ${shardIndex}`;
+
 async function badOnes(
   options: PackAccessOptions,
+  identity: StripeIdentity,
   gathered: readonly GatheredShard[],
-): Promise<GatheredShard[]> {
-  const bad: GatheredShard[] = [];
+): Promise<BadShard[]> {
+  const bad: BadShard[] = [];
   for (const shard of gathered) {
-    const problem = await problemOf(options, shard);
+    const problem = await problemOf(options, identity, shard);
     if (problem === undefined) continue;
-    bad.push(shard);
-    if (shard.node === options.peers.self) {
-      await options.onOwnUnreadable(shard.id, problem);
-      continue;
-    }
-    options.onForeignUnreadable(shard.id, shard.node, problem);
-    await suspect(options.peers, shard.node, shard.id);
+    bad.push({ shard, problem });
+    await report(options, { shard, problem });
   }
   return bad;
 }
 
-async function problemOf(options: PackAccessOptions, shard: ShardFile): Promise<KwamError | undefined> {
+/** Who has a shard of another stripe has it rightly, and nothing of it is damaged: it only has no place in this one. */
+async function report(options: PackAccessOptions, { shard, problem }: BadShard): Promise<void> {
+  const { id, node } = shard;
+  const isStranger = problem.code === 'STRIPE_MIXED';
+  if (node === options.peers.self && !isStranger) return options.onOwnUnreadable(id, problem);
+  options.onForeignUnreadable(id, node, problem);
+  if (!isStranger) await suspect(options.peers, node, id);
+}
+
+async function problemOf(
+  { pool, store }: PackAccessOptions,
+  identity: StripeIdentity,
+  shard: ShardFile,
+): Promise<KwamError | undefined> {
+  const { path, id } = shard;
   try {
-    const { ok, problem } = await options.pool.run(verifyPack, { path: shard.path, id: shard.id });
-    return ok ? undefined : new KwamError('PACK_INVALID', problem ?? 'damaged');
+    const { ok, problem } = await pool.run(verifyPack, { path, id });
+    if (!ok) return new KwamError('PACK_INVALID', problem ?? 'damaged');
+    return strangerError(identity, shard, openPack(store.fileSystem, path, id).headerBytes);
   } catch (error) {
     if (error instanceof KwamError && error.code === 'NOT_FOUND') return error;
     throw error;

@@ -7,27 +7,32 @@
  */
 import type { Peers } from '../cluster/peers.ts';
 import { asDigest, type DigestHex, toHex } from '../digest.ts';
-import { schemeOf, schemeText } from '../erasure/scheme.ts';
 import { lossesLeft } from '../erasure/survival.ts';
 import { KwamError } from '../errors.ts';
 import type { ErasureScheme } from '../plan.ts';
 import type { PackInfo } from '../store/index-tables.ts';
+import { openPack } from '../store/pack-reader.ts';
 import type { Store } from '../store/store.ts';
 import type { JsonValue } from '../transport/transport.ts';
 import type { PackRecordEntry } from './catalog.ts';
 import type { Lineage } from './lineage.ts';
+import { isLost } from './pack-access.ts';
 import { PACK_LIST } from './protocol.ts';
+import type { StripedEntry } from './stripe-identity.ts';
 
 /** Some 350 bytes of JSON each: well below one message of answers. */
 const PACKS_PER_PAGE = 250;
+/** The better ones first. */
+const STATES = ['whole', 'torn', 'lost'] as const;
 /** In the place of a shard whose id nobody knows; no pack has it. */
 const UNKNOWN_SHARD = toHex(asDigest(new Uint8Array(32)));
 
 interface ListedPack {
   readonly id: DigestHex;
   readonly bytes: number;
-  /** Of a shard. */
+  /** Of a shard, as its header says. */
   readonly stripe?: ErasureScheme & {
+    readonly codecId: DigestHex;
     readonly pack: DigestHex;
     readonly packBytes: number;
     readonly shardIndex: number;
@@ -48,21 +53,27 @@ export function listPacks(
   after: DigestHex | undefined,
 ): PackPage {
   const page = store.listPacks(after, PACKS_PER_PAGE);
-  const packs = page.filter(({ state }) => state === 'present').map(listed);
+  const packs = page.filter(({ state }) => state === 'present').flatMap((info) => listed(store, info) ?? []);
   const isInDoubt = lineage.doubt !== undefined;
   return page.length < PACKS_PER_PAGE ? { packs, isInDoubt } : { packs, isInDoubt, next: page.at(-1)!.id };
 }
 
-function listed({ id, bytes, stripe }: PackInfo): ListedPack {
-  return stripe === undefined
-    ? { id, bytes }
-    : { id, bytes, stripe: { ...stripe, pack: toHex(stripe.pack) } };
+/** Undefined for a shard that cannot be opened. */
+function listed(store: Store, { id, bytes, stripe }: PackInfo): ListedPack | undefined {
+  if (stripe === undefined) return { id, bytes };
+  try {
+    const { codecId } = openPack(store.fileSystem, store.packFile(id), id).header;
+    return { id, bytes, stripe: { ...stripe, codecId: toHex(codecId), pack: toHex(stripe.pack) } };
+  } catch (error) {
+    if (error instanceof KwamError && isLost(error)) return undefined;
+    throw error;
+  }
 }
 
 export interface SurveyedPack {
   readonly entry: Omit<PackRecordEntry, 'records'>;
   /** `torn`: enough shards to make the pack, but not all, so that the entry cannot be used as it is. `lost`: not even those. */
-  readonly state: 'whole' | 'torn' | 'lost';
+  readonly state: (typeof STATES)[number];
 }
 
 export interface PackSurvey {
@@ -72,14 +83,17 @@ export interface PackSurvey {
 }
 
 interface Stripe {
-  readonly scheme: ErasureScheme;
-  readonly packBytes: number;
+  /** The same for all its shards. */
+  readonly identity: string;
+  readonly entry: Omit<StripedEntry, 'records'>;
+  /** The list of the entry. */
   readonly shards: DigestHex[];
 }
 
 interface Found {
   readonly copies: Map<DigestHex, number>;
-  readonly stripes: Map<DigestHex, Stripe>;
+  /** Several of one pack where its scheme was being changed. */
+  readonly stripes: Map<DigestHex, Stripe[]>;
 }
 
 export interface SurveyServices {
@@ -126,30 +140,33 @@ function note({ copies, stripes }: Found, { id, bytes, stripe }: ListedPack): vo
     copies.set(id, bytes);
     return;
   }
-  const { pack, packBytes, shardIndex } = stripe;
-  const scheme = schemeOf(stripe);
-  const known = stripes.get(pack);
-  // Of two schemes for one pack the one that was found first is taken: a plan changed between two puts of the same bytes.
-  if (known !== undefined && !isSame(known.scheme, scheme)) return;
-  const shards =
-    known?.shards ?? new Array<DigestHex>(scheme.dataShards + scheme.parityShards).fill(UNKNOWN_SHARD);
-  shards[shardIndex] = id;
-  stripes.set(pack, { scheme, packBytes, shards });
+  const { pack, packBytes, shardIndex, ...rest } = stripe;
+  const identity = JSON.stringify([packBytes, rest.codecId, ...Object.entries(rest).sort()]);
+  const known = stripes.get(pack) ?? [];
+  let found = known.find((one) => one.identity === identity);
+  if (found === undefined) {
+    const shards = new Array<DigestHex>(rest.dataShards + rest.parityShards).fill(UNKNOWN_SHARD);
+    found = { identity, shards, entry: { id: pack, bytes: packBytes, stripe: { ...rest, shards } } };
+    stripes.set(pack, [...known, found]);
+  }
+  found.shards[shardIndex] = id;
 }
-
-const isSame = (a: ErasureScheme, b: ErasureScheme): boolean =>
-  a.matrix === b.matrix && schemeText(a) === schemeText(b);
 
 function entriesOf({ copies, stripes }: Found, wanted: number): Map<DigestHex, SurveyedPack> {
   const packs = new Map<DigestHex, SurveyedPack>();
-  for (const [id, { scheme, packBytes, shards }] of stripes) {
-    const present = shards.map((shard) => shard !== UNKNOWN_SHARD);
-    const state = present.every(Boolean) ? 'whole' : lossesLeft(scheme, present) >= 0 ? 'torn' : 'lost';
-    packs.set(id, { entry: { id, bytes: packBytes, stripe: { ...scheme, shards } }, state });
+  for (const [id, found] of stripes) {
+    const surveyed = found.map(({ entry }): SurveyedPack => ({ entry, state: stateOf(entry) }));
+    packs.set(id, surveyed.toSorted((a, b) => STATES.indexOf(a.state) - STATES.indexOf(b.state))[0]!);
   }
   for (const [id, bytes] of copies) {
     if (packs.get(id)?.state === 'whole') continue;
     packs.set(id, { entry: { id, bytes, copies: wanted }, state: 'whole' });
   }
   return packs;
+}
+
+function stateOf({ stripe }: Stripe['entry']): SurveyedPack['state'] {
+  const present = stripe.shards.map((shard) => shard !== UNKNOWN_SHARD);
+  if (present.every(Boolean)) return 'whole';
+  return lossesLeft(stripe, present) >= 0 ? 'torn' : 'lost';
 }

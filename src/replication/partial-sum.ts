@@ -18,7 +18,8 @@ import type { ByteBudget, Grant } from '../workers/byte-budget.ts';
 import type { WorkerPool } from '../workers/pool.ts';
 import { isLost } from './pack-access.ts';
 import { addSlice, type SliceTerm } from './partial-sum-tasks.ts';
-import type { Helper, PartialPull, Term } from './protocol.ts';
+import type { PartialPull, Term } from './protocol.ts';
+import { stripeIdIn } from './stripe-identity.ts';
 
 export interface PartialSumOptions {
   readonly store: Store;
@@ -29,6 +30,9 @@ export interface PartialSumOptions {
   readonly onOwnBad: (shard: DigestHex, error: KwamError) => Promise<void>;
   readonly onVerified: (bytes: number, records: number) => void;
 }
+
+/** What to sum: this node's own terms, and those of the nodes after it. */
+export type SumRequest = Omit<PartialPull, 'what'>;
 
 /** What a stream holds at a node: its credit, the slice that came and the one that goes. */
 const STREAM_BYTES = partialCreditBytes + 2 * shardSliceBytes;
@@ -50,35 +54,30 @@ export class PartialSums {
    * For another node. Refuses instead of waiting when memory is short: two chains that wait for each other's nodes would wait for ever.
    * @throws KwamError UNAVAILABLE  retryable; or PACK_INVALID when one of the shards is damaged.
    */
-  async *serve({ terms, next }: PartialPull, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  async *serve(request: SumRequest, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     const grant = this.#options.budget.tryTake(STREAM_BYTES);
     if (grant === undefined) {
       throw new KwamError('UNAVAILABLE', 'this node has no memory for a partial sum now; try again', {
         retryable: true,
       });
     }
-    yield* this.#holding(grant, terms, next, signal);
+    yield* this.#holding(grant, request, signal);
   }
 
   /** For this node itself, which waits for memory while it holds none elsewhere. `terms` may be empty. */
-  async *sum(
-    terms: readonly Term[],
-    next: readonly Helper[],
-    signal?: AbortSignal,
-  ): AsyncGenerator<Uint8Array> {
+  async *sum(request: SumRequest, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
     const grant = await this.#options.budget.take(STREAM_BYTES, signal);
-    yield* this.#holding(grant, terms, next, signal);
+    yield* this.#holding(grant, request, signal);
   }
 
   async *#holding(
     grant: Grant,
-    terms: readonly Term[],
-    next: readonly Helper[],
+    request: SumRequest,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<Uint8Array> {
     try {
-      if (terms.length === 0) yield* this.#pull(next, signal);
-      else yield* this.#added(await this.#own(terms), next, signal);
+      if (request.terms.length === 0) yield* this.#pull(request, signal);
+      else yield* this.#added(await this.#own(request), request, signal);
     } finally {
       grant.release();
     }
@@ -86,21 +85,21 @@ export class PartialSums {
 
   /** The sum of the helpers; pieces end where they end. */
   async *#pull(
-    [first, ...next]: readonly Helper[],
+    { stripe, next: [first, ...next] }: SumRequest,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<Uint8Array> {
-    const request: PartialPull = { what: 'partial', terms: first!.terms, next };
+    const request: PartialPull = { what: 'partial', stripe, terms: first!.terms, next };
     const options = { creditBytes: partialCreditBytes, ...(signal === undefined ? {} : { signal }) };
     yield* this.#options.peers.pull(first!.node, request as unknown as JsonValue, options);
   }
 
   async *#added(
     shards: readonly OwnShard[],
-    next: readonly Helper[],
+    request: SumRequest,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<Uint8Array> {
     const lengths = shards[0]!.records.map(({ length }) => length);
-    const sums = next.length === 0 ? undefined : inPieces(this.#pull(next, signal), lengths);
+    const sums = request.next.length === 0 ? undefined : inPieces(this.#pull(request, signal), lengths);
     try {
       for (const [i, bytes] of lengths.entries()) {
         const sum = sums === undefined ? {} : { sum: (await sums.next()).value! };
@@ -134,11 +133,11 @@ export class PartialSums {
     }
   }
 
-  async #own(terms: readonly Term[]): Promise<OwnShard[]> {
+  async #own({ stripe, terms }: SumRequest): Promise<OwnShard[]> {
     const shards: OwnShard[] = [];
     for (const term of terms) {
       try {
-        shards.push(this.#open(term));
+        shards.push(this.#open(term, stripe));
       } catch (error) {
         await this.#setAside(term, error);
         throw error;
@@ -149,13 +148,16 @@ export class PartialSums {
     throw new KwamError('PROTOCOL', 'expected shards of one stripe, got shards of different lengths');
   }
 
-  #open(term: Term): OwnShard {
+  #open(term: Term, stripe: DigestHex): OwnShard {
     const { store } = this.#options;
     const [shard] = term;
     const isPresent = store.hasPack(shard);
     const path = store.packFile(shard);
     const opened = isPresent ? openPack(store.fileSystem, path, shard) : undefined;
-    if (opened?.header.kind === 'shard') return { term, path, records: opened.records };
+    if (opened?.header.kind === 'shard') {
+      requireStripe(shard, stripe, stripeIdIn(opened.header));
+      return { term, path, records: opened.records };
+    }
     const actual = isPresent ? 'a pack of chunks' : (store.packInfo(shard)?.state ?? 'unknown');
     throw new KwamError('UNAVAILABLE', `expected to hold shard ${shard}, it is ${actual} here; ask others`, {
       context: { pack: shard },
@@ -166,6 +168,15 @@ export class PartialSums {
   async #setAside([shard]: Term, error: unknown): Promise<void> {
     if (error instanceof KwamError && isLost(error)) await this.#options.onOwnBad(shard, error);
   }
+}
+
+function requireStripe(shard: DigestHex, expected: DigestHex, actual: DigestHex | undefined): void {
+  if (actual === expected) return;
+  throw new KwamError(
+    'STRIPE_MIXED',
+    `expected shard ${shard} to be of stripe ${expected}, it is of ${actual}; it has no part in the sum`,
+    { context: { shard, expected, actual } },
+  );
 }
 
 /**

@@ -59,6 +59,8 @@ export interface Helper {
 /** The sum of a node's own terms and of what the first of `next` gives for its terms and those after it. */
 export interface PartialPull {
   readonly what: 'partial';
+  /** Of all of them (stripe-identity.ts): shards of two stripes have no sum. */
+  readonly stripe: DigestHex;
   readonly terms: readonly Term[];
   readonly next: readonly Helper[];
 }
@@ -130,7 +132,8 @@ function parsePartial(fields: Fields): PartialPull {
     const helper = fieldsOf(value, 'a helper');
     return { node: textOf(helper, 'node'), terms: parseTerms(helper['terms']) };
   });
-  return { what: 'partial', terms: parseTerms(fields['terms']), next };
+  const stripe = digestOf(fields['stripe']);
+  return { what: 'partial', stripe, terms: parseTerms(fields['terms']), next };
 }
 
 function parseTerms(value: JsonValue | undefined): Term[] {

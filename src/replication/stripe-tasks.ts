@@ -4,18 +4,16 @@
  * the stripe is. Sources are verified slice by slice before any is used; what comes out must have the id that the
  * producer recorded. Source: ARCHITECTURE.md, "Erasure stripe".
  */
-import { asDigest, DIGEST_BYTES, type Digest, type DigestHex, toHex } from '../digest.ts';
+import { asDigest, DIGEST_BYTES, type DigestHex, toHex } from '../digest.ts';
 import { layoutSlices } from '../erasure/combination.ts';
 import { dataOf } from '../erasure/scheme.ts';
 import { packRangeOf, type Stripe, sliceRange, stripeOf } from '../erasure/stripe.ts';
 import { KwamError } from '../errors.ts';
 import type { FileHandle } from '../filesystem.ts';
 import { shardSliceBytes } from '../limits.ts';
-import type { ErasureScheme } from '../plan.ts';
 import { packPath } from '../store/layout.ts';
 import {
   encodeIndex,
-  encodePackHeader,
   encodeRecordHeader,
   PACK_HEADER_BYTES,
   packIdOf,
@@ -28,13 +26,7 @@ import { verifyPackFile } from '../store/pack-verify.ts';
 import { type SealedPack, sealPackFile } from '../store/pack-writer.ts';
 import { defineTask, type WorkerContext } from '../workers/task.ts';
 import { hashInput } from './pack-tasks.ts';
-
-export interface StripeInput {
-  readonly pack: Digest;
-  readonly packBytes: number;
-  readonly scheme: ErasureScheme;
-  readonly codecId: Digest;
-}
+import { type StripeIdentity, shardHeader, strangerError } from './stripe-identity.ts';
 
 /** Shard index and the pack file that holds the shard. */
 export interface ShardFile {
@@ -73,7 +65,7 @@ function* spans(stripe: Stripe, bytesMax: number): Generator<{ start: number; by
   }
 }
 
-export interface EncodeStripeInput extends StripeInput {
+export interface EncodeStripeInput extends StripeIdentity {
   readonly packPath: string;
   /** New files in incoming/, one a shard. */
   readonly paths: readonly string[];
@@ -158,19 +150,14 @@ function writeColumn(context: WorkerContext, file: FileHandle, start: number, by
  */
 function sealShard(
   context: WorkerContext,
-  input: StripeInput,
+  input: StripeIdentity,
   shardIndex: number,
   path: string,
   packs: string,
   expectedId?: DigestHex,
 ): SealedPack {
   const stripe = stripeOf(input.packBytes, input.scheme.dataShards);
-  const { pack, packBytes, scheme, codecId } = input;
-  const header = encodePackHeader({
-    kind: 'shard',
-    codecId,
-    stripe: { pack, packBytes, ...scheme, shardIndex },
-  });
+  const header = shardHeader(input, shardIndex);
   const records = Array.from({ length: stripe.sliceCount }, (_, slice) =>
     sliceRecord(context, stripe, slice, path),
   );
@@ -210,8 +197,8 @@ function sliceRecord(context: WorkerContext, stripe: Stripe, slice: number, path
   return { type: RECORD_TYPE.shardSlice, length: bytes, digest: asDigest(digest) };
 }
 
-export interface ReconstructInput extends StripeInput {
-  /** Shard packs from which the wanted ones follow; those that do not verify are not used. */
+export interface ReconstructInput extends StripeIdentity {
+  /** Shard packs from which the wanted ones follow; those that do not verify, or are of another stripe, are not used. */
   readonly sources: readonly ShardFile[];
   /** A new file in incoming/. */
   readonly path: string;
@@ -244,15 +231,12 @@ export const reconstructShard = defineTask(
         writeColumn(context, file!, start, bytes),
       );
     });
-    // The id covers the codec id, and the stripe may have been made by an earlier release than this.
-    const intact = input.sources.find((source) => isIntact(context, source))!;
-    const { codecId } = openPack(context.fileSystem, intact.path, intact.id).header;
     const { shardIndex, path, packs, expectedId } = input;
-    return sealShard(context, { ...input, codecId }, shardIndex, path, packs, expectedId);
+    return sealShard(context, input, shardIndex, path, packs, expectedId);
   },
 );
 
-export interface SealRebuiltInput extends StripeInput {
+export interface SealRebuiltInput extends StripeIdentity {
   /** In incoming/, with every payload in its place. */
   readonly path: string;
   readonly packs: string;
@@ -275,7 +259,7 @@ function eachColumn(
 ): void {
   const code = context.linearCode(input.scheme);
   const stripe = stripeOf(input.packBytes, input.scheme.dataShards);
-  const sources = input.sources.filter((source) => isIntact(context, source));
+  const sources = input.sources.filter((source) => isUsable(context, input, source));
   const byIndex = new Map(sources.map((source, i) => [source.shardIndex, i]));
   const present = Array.from({ length: code.shardCount }, (_, shard) => byIndex.has(shard));
   const flags = present.map((_, shard) => wanted.includes(shard));
@@ -308,10 +292,13 @@ function readColumn(context: WorkerContext, file: FileHandle, start: number, int
   if (got !== into.length) throw new KwamError('IO', `expected ${into.length} bytes of a shard, got ${got}`);
 }
 
-/** Never rebuild from an unverified shard: the code cannot tell, and would spread the damage. */
-function isIntact(context: WorkerContext, source: ShardFile): boolean {
+/** Never rebuild from an unverified shard, nor from one of another stripe: the code cannot tell, and would spread the damage. */
+function isUsable(context: WorkerContext, identity: StripeIdentity, source: ShardFile): boolean {
+  const { fileSystem } = context;
+  const { path, id } = source;
   try {
-    return verifyPackFile(context.fileSystem, source.path, source.id, context.input(), hashInput(context)).ok;
+    if (!verifyPackFile(fileSystem, path, id, context.input(), hashInput(context)).ok) return false;
+    return strangerError(identity, source, openPack(fileSystem, path, id).headerBytes) === undefined;
   } catch (error) {
     // Retired or moved to quarantine since it was named.
     if (error instanceof KwamError && error.code === 'NOT_FOUND') return false;

@@ -309,7 +309,6 @@ async function startNode(index: number, options: ClusterOptions, shared: Shared)
     pool,
     catalog,
     receiver,
-    codecId,
     clock: systemClock,
     trust: async () => [trusted],
     onOwnCorrupt: (pack) => setAside(pack, 'read'),

@@ -14,6 +14,7 @@ import { type RebuildServices, rebuildShard } from '../../src/repair/rebuild-sha
 import type { PackRecordEntry } from '../../src/replication/catalog.ts';
 import { inPieces, PartialSums } from '../../src/replication/partial-sum.ts';
 import { parsePull } from '../../src/replication/protocol.ts';
+import { identityOf, stripeIdOf } from '../../src/replication/stripe-identity.ts';
 import type { JsonValue } from '../../src/transport/transport.ts';
 import { ByteBudget } from '../../src/workers/byte-budget.ts';
 import { PACK_PARTS, rangeOf } from '../faults/packs.ts';
@@ -190,32 +191,40 @@ describe('a chain that cannot be trusted', () => {
     const { pool } = cluster;
     const sums = new PartialSums({ store, peers, pool, budget, onOwnBad: never, onVerified: never });
     const grant = await budget.take(partialCreditBytes);
-    const pull = { what: 'partial', terms: [[entry.stripe.shards[0]!, 1]], next: [] } as const;
+    const stripe = stripeIdOf(identityOf(entry));
+    const pull = { what: 'partial', stripe, terms: [[entry.stripe.shards[0]!, 1]], next: [] } as const;
     const refused = sums.serve(pull, new AbortController().signal).next();
     await expect(refused).rejects.toMatchObject({ code: 'UNAVAILABLE', retryable: true });
     grant.release();
     expect(budget.bytesHeld).toBe(0);
   });
 
-  test('only shards take part: a pack that is unknown, or of chunks, is refused', async () => {
+  test('only shards of the stripe take part: a pack that is unknown, of chunks or of another stripe is refused', async () => {
     const node = holder(0);
+    const partial = { what: 'partial', stripe: stripeIdOf(identityOf(entry)), next: [] };
     const pull = (shard: string): Promise<unknown> =>
       outsider()
-        .peers.pull(node.name, { what: 'partial', terms: [[shard, 1]], next: [] }, { creditBytes: MIB })
+        .peers.pull(node.name, { ...partial, terms: [[shard, 1]] }, { creditBytes: MIB })
         .next();
     await expect(pull('ab'.repeat(32))).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     const chunks = await buildPack(node.store.fileSystem, node.store.layout, [payloadOf(Uint8Array.of(1))]);
     await node.store.commitPack(chunks);
     await expect(pull(chunks.id)).rejects.toMatchObject({ message: expect.stringContaining('of chunks') });
+    const own = entry.stripe.shards.find((id) => node.store.hasPack(id))!;
+    const other = { ...partial, stripe: chunks.id, terms: [[own, 1]] };
+    const refused = outsider().peers.pull(node.name, other, { creditBytes: MIB }).next();
+    await expect(refused).rejects.toMatchObject({ code: 'STRIPE_MIXED' });
+    expect(node.store.hasPack(own)).toBe(true);
   });
 });
 
 test('a request for a partial sum is refused when it is not one', () => {
   const id = toHex(new Uint8Array(32) as never);
-  const good = { what: 'partial', terms: [[id, 255]], next: [{ node: 'n1', terms: [[id, 0]] }] };
+  const good = { what: 'partial', stripe: id, terms: [[id, 255]], next: [{ node: 'n1', terms: [[id, 0]] }] };
   expect(parsePull(good as JsonValue)).toEqual(good);
   const bad: JsonValue[] = [
     { what: 'partial' },
+    { ...good, stripe: 'x' },
     { ...good, terms: [] },
     { ...good, terms: [[id, 256]] },
     { ...good, terms: [[id, 1.5]] },
