@@ -22,6 +22,7 @@ import { observePool, observeQuarantine, observeTransport } from '../../src/obse
 import { KnownChunks } from '../../src/pipeline/known-chunks.ts';
 import type { Plan, PlanNode } from '../../src/plan.ts';
 import type { Random } from '../../src/random.ts';
+import { parsePull } from '../../src/replication/protocol.ts';
 import { ConsentDesk } from '../../src/rollout/consent-desk.ts';
 import { Store } from '../../src/store/store.ts';
 import type { MemoryNetwork } from '../../src/transport/memory.ts';
@@ -189,10 +190,11 @@ export class SimulatedProcess {
     const isServable = (pack: DigestHex): boolean =>
       machine.disk.has(store.packFile(pack)) && store.packInfo(pack)?.state === 'present';
     const pull: Handler['pull'] = async function* (this: Handler, request, context) {
-      const { pack } = request as { pack: DigestHex };
-      const wasServable = isServable(pack);
+      const wanted = parsePull(request);
+      const packs = wanted.what === 'partial' ? wanted.terms.map(([shard]) => shard) : [wanted.pack];
+      const absent = packs.filter((pack) => !isServable(pack));
       for await (const bytes of this.pull(request, context)) {
-        if (!wasServable)
+        for (const pack of absent)
           world.violation(`${machine.self.name} served ${pack}, which is not there to be served`);
         yield bytes;
       }
