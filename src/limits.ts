@@ -46,6 +46,8 @@ export const localGroupsMax = 17;
 export const localGroupDataMax = 15;
 export const localShardsMax = 64;
 export const globalParityMax = 4;
+/** Below 12 domains a stripe is too narrow for local groups: they cost a parity shard each and save few reads. */
+export const localDomainsMin = 12;
 /** A shard is a multiple of one cache line, so that slices of neighbouring shards never share a line. */
 export const shardAlignBytes = 64;
 /** Bytes of one shard that are coded at a time: 64 to 512 KiB are equally fast (Zen 3), below 32 KiB calls cost a tenth. */

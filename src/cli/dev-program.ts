@@ -7,12 +7,15 @@
 import { join } from 'node:path';
 import { devInventory } from '../cluster/dev-inventory.ts';
 import { devPolicy } from '../cluster/dev-policy.ts';
+import { shardCountOf } from '../erasure/scheme.ts';
 import { KwamError } from '../errors.ts';
 import { blocksOf, valueIn } from '../language/access.ts';
 import type { Inventory } from '../language/inventory.ts';
 import type { BlockIr, ProgramIr, ValueIr } from '../language/ir.ts';
 import { deployTargets, poolsOf } from '../language/pools.ts';
 import { attributeRow, BLOCKS } from '../language/schema.ts';
+import { localDomainsMin } from '../limits.ts';
+import { widestDomain } from '../placement/topology.ts';
 import type { ErasureScheme, Plan } from '../plan.ts';
 import { packageRoot } from './package-root.ts';
 import { planOf, readProgram, requirePlan } from './program-plan.ts';
@@ -34,8 +37,10 @@ export interface DevPlan {
 
 const TRUST_DOMAIN = 'kwam';
 const POOL = 'local';
+/** Fewer domains than local groups are for: those of one machine are made up. */
+const ALWAYS_TOLERATED = new Set(['KW4024']);
 /** More copies than nodes, and nines that these copies do not support. */
-const TOLERATED = new Set(['KW4003', 'KW4005']);
+const TOLERATED = new Set([...ALWAYS_TOLERATED, 'KW4003', 'KW4005']);
 
 export function exampleProgram(): string {
   return join(packageRoot(), 'examples', 'h100.kwam');
@@ -47,7 +52,10 @@ export async function devPlan(shell: Shell, file: string, shape: DevShape): Prom
   const inventory = typeof shape.nodes === 'number' ? made(program, shape.nodes) : shape.nodes;
   const room = roomFor(program, inventory);
   const redundancy = redundancyOf(program, shape, room);
-  const departure = redundancy && { program: withRedundancy(program, redundancy), tolerated: TOLERATED };
+  const departure =
+    redundancy === undefined
+      ? { program, tolerated: ALWAYS_TOLERATED }
+      : { program: withRedundancy(program, redundancy), tolerated: TOLERATED };
   const plan = requirePlan(shell, read, planOf(read, inventory, departure));
   const lacking = lacks(program, plan, room);
   if (lacking !== undefined) shell.note(`kwam-dp: ${file} ${lacking}; a development cluster is no promise`);
@@ -88,7 +96,7 @@ function roomFor(program: ProgramIr, inventory: Inventory): number {
 
 interface Redundancy {
   readonly factor: number;
-  readonly erasure: { readonly dataShards: number; readonly parityShards: number } | undefined;
+  readonly erasure: Omit<ErasureScheme, 'matrix'> | undefined;
 }
 
 function declaredIn(program: ProgramIr): Redundancy | undefined {
@@ -116,7 +124,7 @@ function redundancyOf(program: ProgramIr, shape: DevShape, room: number): Redund
 }
 
 function shardsOf(erasure: Redundancy['erasure']): number {
-  return erasure === undefined ? 0 : erasure.dataShards + erasure.parityShards;
+  return erasure === undefined ? 0 : shardCountOf(erasure);
 }
 
 function withRedundancy(program: ProgramIr, { factor, erasure }: Redundancy): ProgramIr {
@@ -140,12 +148,16 @@ function withValue(block: BlockIr, name: string, value: ValueIr): BlockIr {
 }
 
 /** "declares factor 3, 6nines; this cluster has factor 1, 0.62 nines"; undefined when everything holds. */
-function lacks(program: ProgramIr, { replicate, guard }: Plan, room: number): string | undefined {
+function lacks(program: ProgramIr, { nodes, replicate, guard }: Plan, room: number): string | undefined {
   const declared = declaredIn(program)!.factor;
   const pairs: [string, string][] = [];
   if (replicate.factor < declared) pairs.push([`factor ${declared}`, `factor ${replicate.factor}`]);
   const shards = shardsOf(replicate.erasure);
   if (shards > room) pairs.push([`${shards} shards a stripe`, `${room} nodes for them`]);
+  const { domain, count } = widestDomain(nodes, replicate.antiAffinity);
+  if (replicate.erasure?.localGroups !== undefined && count < localDomainsMin) {
+    pairs.push([`local groups, which are for ${localDomainsMin} domains`, `${count} of \`${domain}\``]);
+  }
   if (guard !== undefined && guard.supportedNines < guard.declaredNines) {
     pairs.push([`${guard.declaredNines}nines`, `${guard.supportedNines} nines`]);
   }

@@ -2,8 +2,8 @@
  * dev up|down|status|add: a whole cluster of real node processes on loopback.
  */
 import type { Command } from 'commander';
+import { schemeProblem } from '../erasure/scheme.ts';
 import { EXIT, KwamError } from '../errors.ts';
-import { shardCountMax } from '../limits.ts';
 import type { ErasureScheme, Plan } from '../plan.ts';
 import { clusterDirectory, controlUrl, inventoryPath } from './cluster-directory.ts';
 import { DevCluster, type DevNode } from './dev-cluster.ts';
@@ -47,7 +47,11 @@ function defineUp(command: Command, shell: Shell): void {
     .argument('[program]', 'a .kwam file (default: the example that comes with kwam-dp)')
     .option('--nodes <count>', `how many nodes a new cluster has (default: ${NODES_DEFAULT})`, parseCount)
     .option('--factor <copies>', 'full copies of each pack (default: as the program says)', parseCount)
-    .option('--erasure <k,m>', 'k data and m parity shards of each pack instead of copies', parseErasure)
+    .option(
+      '--erasure <code>',
+      'K,M data and parity shards of each pack instead of copies, or lrc:K,L,M with L local groups',
+      parseErasure,
+    )
     .option('--memory <size>', 'memory of each node (default: 512mib)', parseBytes)
     .option(
       '--control <url>',
@@ -71,6 +75,7 @@ Examples:
   kwam-dp dev up --nodes 3
   kwam-dp dev up cluster.kwam --nodes 6
   kwam-dp dev up --dir ./cluster --nodes 6 --erasure 4,2 --memory 512mb
+  kwam-dp dev up --nodes 16 --erasure lrc:12,2,2
   kwam-dp dev up --control etcd://127.0.0.1:2379/dev`,
     )
     .action((program: string | undefined, options: UpOptions) => up(shell, program, options));
@@ -170,8 +175,7 @@ function wishesOf({ factor, erasure, memory }: UpOptions): Omit<DevShape, 'nodes
 
 function refuseContradiction(plan: Plan, options: UpOptions, directory: string): void {
   const { replicate } = plan;
-  const scheme = (one: ErasureScheme | undefined): string =>
-    one === undefined ? 'none' : `${one.dataShards},${one.parityShards}`;
+  const scheme = (one: ErasureScheme | undefined): string => (one === undefined ? 'none' : erasureText(one));
   const pairs: [string, unknown, unknown][] = [
     ['--nodes', options.nodes, plan.nodes.length],
     ['--factor', options.factor, replicate.factor],
@@ -189,15 +193,29 @@ function refuseContradiction(plan: Plan, options: UpOptions, directory: string):
 }
 
 function parseErasure(text: string): ErasureScheme {
-  const [, k, m] = /^(\d{1,3})[,+](\d{1,3})$/.exec(text) ?? [];
-  const [dataShards, parityShards] = [Number(k), Number(m)];
-  if (!(dataShards >= 1 && parityShards >= 1 && dataShards + parityShards <= shardCountMax)) {
-    throw new KwamError(
-      'USAGE',
-      `expected --erasure K,M such as 4,2, both at least 1 and together at most ${shardCountMax}, got ${JSON.stringify(text)}`,
-    );
-  }
-  return { dataShards, parityShards, matrix: 'vandermonde' };
+  const scheme = erasureScheme(text);
+  const problem = scheme && schemeProblem(scheme);
+  if (scheme !== undefined && problem === undefined) return scheme;
+  throw new KwamError(
+    'USAGE',
+    `expected --erasure K,M such as 4,2 or lrc:K,L,M such as lrc:12,2,2${problem === undefined ? '' : ` and ${problem}`}, got ${JSON.stringify(text)}`,
+  );
+}
+
+function erasureScheme(text: string): ErasureScheme | undefined {
+  const [, lrc, first, second, third] = /^(lrc:)?(\d{1,3})[,+](\d{1,3})(?:[,+](\d{1,3}))?$/.exec(text) ?? [];
+  if (first === undefined || (lrc === undefined) !== (third === undefined)) return undefined;
+  const [dataShards, localGroups, globals] = [Number(first), Number(second), Number(third)];
+  if (third === undefined) return { dataShards, parityShards: localGroups, matrix: 'vandermonde' };
+  return { dataShards, parityShards: localGroups + globals, matrix: 'lrc', localGroups };
+}
+
+/** As the option takes it. */
+function erasureText(scheme: ErasureScheme): string {
+  const { dataShards, parityShards, localGroups } = scheme;
+  return localGroups === undefined
+    ? `${dataShards},${parityShards}`
+    : `lrc:${dataShards},${localGroups},${parityShards - localGroups}`;
 }
 
 function show(shell: Shell, options: DevOptions, cluster: DevCluster): void {

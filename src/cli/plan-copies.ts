@@ -4,6 +4,7 @@
  * over sample packs whose ids are hashes of a counter: the same figures on every machine.
  */
 import { createHash } from 'node:crypto';
+import { shardCountOf } from '../erasure/scheme.ts';
 import { place } from '../placement/placement.ts';
 import { Topology } from '../placement/topology.ts';
 import type { Domain, Plan, PlanNode } from '../plan.ts';
@@ -32,7 +33,7 @@ const SCORES_MAX = 2_000_000;
 export function copiesOf({ nodes, replicate }: Plan): Copies {
   const storing = nodes.filter(({ weight }) => weight > 0);
   const { erasure, factor, antiAffinity } = replicate;
-  const count = erasure === undefined ? factor : erasure.dataShards + erasure.parityShards;
+  const count = erasure === undefined ? factor : shardCountOf(erasure);
   const packs = Math.max(1, Math.min(PACKS_MAX, Math.floor(SCORES_MAX / Math.max(1, storing.length))));
   const topology = new Topology(storing);
   const placements = Array.from({ length: packs }, (_, index) =>

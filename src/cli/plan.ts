@@ -5,6 +5,7 @@
  */
 import * as fs from 'node:fs';
 import type { Command } from 'commander';
+import { localGroupsOf } from '../erasure/scheme.ts';
 import { EXIT, KwamError } from '../errors.ts';
 import { guardEntries, guardVerdicts } from '../language/guard-verdict.ts';
 import type { Inventory } from '../language/inventory.ts';
@@ -147,7 +148,12 @@ function printPlan(
 function redundancyText({ replicate: { factor, erasure, antiAffinity } }: Plan): string {
   const apart = antiAffinity.length === 0 ? 'on nodes apart' : `apart by ${antiAffinity.join(', ')}`;
   if (erasure === undefined) return `${counted(factor, 'copy', 'copies')}, ${apart}`;
-  return `${erasure.dataShards} data and ${erasure.parityShards} parity shards, ${apart}`;
+  const groups = localGroupsOf(erasure);
+  const data =
+    groups === undefined
+      ? `${erasure.dataShards} data`
+      : `${erasure.dataShards} data shards in ${groups.count} groups`;
+  return `${data} and ${erasure.parityShards} parity shards, ${apart}`;
 }
 
 function guardText({ name, declaredNines, supportedNines }: NonNullable<Plan['guard']>): string {

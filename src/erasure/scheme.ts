@@ -43,6 +43,13 @@ export function groupOf(scheme: ErasureScheme, shard: number): number | undefine
   return parity < groups.count ? parity : undefined;
 }
 
+export function shardCountOf({
+  dataShards,
+  parityShards,
+}: Pick<ErasureScheme, 'dataShards' | 'parityShards'>): number {
+  return dataShards + parityShards;
+}
+
 /** Those that share a local group with a target before the others, which else have to make good what a group can do itself. */
 export function localFirst(
   scheme: ErasureScheme,

@@ -114,6 +114,21 @@ export function erasureCoded(dataShards: number, parityShards: number, sharing?:
 }
 
 /**
+ * With local groups any m + 1 losses are survived, and many larger ones; those are not counted, so that the bound is one from above whichever
+ * shards are lost together.
+ */
+export function locallyCoded(
+  dataShards: number,
+  groups: number,
+  globalParities: number,
+  sharing?: Scheme['sharing'],
+): Scheme {
+  const name = `lrc(${dataShards}, ${groups}, ${globalParities})`;
+  const shards = dataShards + groups + globalParities;
+  return { name, shards, toleratedLosses: globalParities + 1, ...(sharing && { sharing }) };
+}
+
+/**
  * What is known when no domain holds more than `shardsMax` shards of a stripe and there are `domainCount` of them: all may be that full.
  * Without a count any number of domains is allowed for.
  */

@@ -3,6 +3,7 @@
  * In: a body and an attribute's name. Out: the value with its range, or undefined when it is absent, a hole or wrong; in the
  * last two cases a diagnostic has already been made, so that a rule simply has nothing to say.
  */
+import type { ErasureScheme } from '../plan.ts';
 import type { AttributeIr, BlockIr, BodyIr, ProgramIr, ValueIr } from './ir.ts';
 import type { BlockKind } from './schema-types.ts';
 
@@ -23,6 +24,16 @@ export function valueIn<K extends Kind>(body: BodyIr, name: string, kind: K): Va
 export function itemsOf<K extends Kind>(body: BodyIr, name: string, kind: K): readonly ValueOf<K>[] {
   const list = valueIn(body, name, 'list');
   return (list?.items ?? []).filter((item): item is ValueOf<K> => item.kind === kind);
+}
+
+/** The code that a `replicate` asks for; its shards are those of other tools where they have it. */
+export function schemeIn(replicate: BodyIr): ErasureScheme | undefined {
+  const erasure = valueIn(replicate, 'erasure', 'erasure');
+  if (erasure === undefined) return undefined;
+  const { dataShards, parityShards, localGroups } = erasure;
+  return localGroups === undefined
+    ? { dataShards, parityShards, matrix: 'vandermonde' }
+    : { dataShards, parityShards, matrix: 'lrc', localGroups };
 }
 
 /** Every item was written and is right: only then may a rule about the whole list speak. */

@@ -1,7 +1,7 @@
 /**
  * Pages of the codes KW40xx: domains, pools, and the mathematics of guards.
- * KW4003, KW4012 and KW4018 need an inventory; their examples stand beside the ones that the tests use: pool `small` with two nodes, and pool
- * `crossed`, whose one rack hangs on two power units.
+ * KW4003, KW4012, KW4018 and KW4024 need an inventory; their examples stand beside the ones that the tests use: pool `small` with two nodes, pool
+ * `wide` with sixteen, a rack each and all under one spine, and pool `crossed`, whose one rack hangs on two power units.
  * KW4020 and KW4021 are `plan`'s: a program that is right may still be no cluster. Their examples name the pool that they are planned onto.
  */
 import { type CodePages, program } from './code-page.ts';
@@ -181,5 +181,21 @@ replicate code { factor 2 anti_affinity [rack] }
     why: 'The rule decides where chunks end, and so which data can be shared. Its name stands in every manifest; one that nobody knows could not be cut again.',
     failing: replicate('factor 3 anti_affinity [] chunker { profile "kwam-window34-v2" }'),
     passing: replicate('factor 3 anti_affinity [] chunker { profile "kwam-window34-v1" }'),
+  },
+  KW4023: {
+    title: 'Local groups that the shards do not make',
+    why: 'lrc(k, l, m) divides k data shards into l groups of equally many. GF(2^8) has room for 17 groups of up to 15; what wider codes and more parities lose has not been gone through.',
+    failing: replicate('factor 3 anti_affinity [] erasure lrc(12, 5, 2)'),
+    passing: replicate('factor 3 anti_affinity [] erasure lrc(12, 3, 2)'),
+  },
+  KW4024: {
+    title: 'Local groups over too few domains',
+    why: 'A code with local groups buys cheap repair with parity shards that survive less than as many of rs(k, m) would. That pays in wide stripes, with a domain for nearly every shard: from 12 domains on.',
+    failing: program(
+      `${scope}replicate data { factor 2 anti_affinity [spine] erasure lrc(12, 2, 2) }\ndeploy d { … to wide }`,
+    ),
+    passing: program(
+      `${scope}replicate data { factor 2 anti_affinity [rack] erasure lrc(12, 2, 2) }\ndeploy d { … to wide }`,
+    ),
   },
 };

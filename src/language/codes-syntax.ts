@@ -103,9 +103,9 @@ export const SYNTAX_CODES: CodePages = {
     passing: program(''),
   },
   KW1016: {
-    title: 'An erasure code that is not rs(k, m)',
-    why: 'Reed-Solomon with k data and m parity shards is the one code that the data plane has.',
-    failing: program('replicate data { factor 3 anti_affinity [] erasure lrc(6, 3, 2) }'),
+    title: 'An erasure code that there is not',
+    why: 'The data plane has Reed-Solomon, rs(k, m), with k data and m parity shards; and lrc(k, l, m), whose data shards are divided into l groups with a parity shard each, beside m over all of them.',
+    failing: program('replicate data { factor 3 anti_affinity [] erasure rs(6, 3, 2) }'),
     passing: program('replicate data { factor 3 anti_affinity [] erasure rs(6, 3) }'),
   },
   KW1017: {

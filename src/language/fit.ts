@@ -5,6 +5,7 @@
  */
 import { describeLiteral, describeType } from './describe.ts';
 import { type DiagnosticCode, type DiagnosticExtras, diagnostic } from './diagnostic.ts';
+import { ERASURE_CODES, erasureCode } from './fit-erasure.ts';
 import { fitLiteral } from './fit-literal.ts';
 import type { Hole, ReferenceIr, ValueIr } from './ir.ts';
 import { describeDeclaration, type Names } from './names.ts';
@@ -135,18 +136,18 @@ export class Fitter {
 
   #fitErasure(value: NormalOf<'call'>, path: string): ValueIr {
     const range = value.used ?? value.range;
+    const nouns = ERASURE_CODES.get(value.name.text);
     const count = value.items.length;
-    if (value.name.text !== 'rs' || count !== 2) {
+    if (nouns?.length !== count) {
       const got = `${value.name.text} with ${count} ${count === 1 ? 'number' : 'numbers'}`;
-      return this.#wrong('KW1016', `expected rs(k, m), k data and m parity shards, got ${got}`, range);
+      return this.#wrong('KW1016', `expected rs(k, m) or lrc(k, l, m), got ${got}`, range);
     }
-    const shards = (name: string) => ({ kind: 'number', noun: name, min: 1, max: 254, whole: true }) as const;
-    const data = this.fit(value.items[0]!, shards('a number of data shards'), `${path}.k`);
-    const parity = this.fit(value.items[1]!, shards('a number of parity shards'), `${path}.m`);
-    if (data.kind === 'number' && parity.kind === 'number') {
-      return { kind: 'erasure', dataShards: data.amount, parityShards: parity.amount, range };
-    }
-    const open = [data, parity].find((each) => each.kind === 'hole');
+    const numbers = nouns.map(([name, noun], at) =>
+      this.fit(value.items[at]!, { kind: 'number', noun, min: 1, max: 254, whole: true }, `${path}.${name}`),
+    );
+    const amounts = numbers.flatMap((each) => (each.kind === 'number' ? [each.amount] : []));
+    if (amounts.length === count) return { ...erasureCode(amounts), range };
+    const open = numbers.find((each) => each.kind === 'hole');
     return open?.kind === 'hole' ? { ...open, range } : { kind: 'wrong', range };
   }
 

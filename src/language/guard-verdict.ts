@@ -6,6 +6,7 @@
  *   row but is not listed keeps no copies apart, so all of them may share one; its losses count as such.
  * Source: DESIGN "Guard"; the bound is guard/durability.ts.
  */
+import { localGroupsOf } from '../erasure/scheme.ts';
 import {
   accepts,
   copies,
@@ -16,6 +17,7 @@ import {
   erasureCoded,
   type InputProblem,
   type LossRate,
+  locallyCoded,
   problemsOf,
   type Scheme,
   type Sharing,
@@ -24,8 +26,8 @@ import {
 import { type Gain, gains } from '../guard/gains.ts';
 import { compare, ratio } from '../guard/ratio.ts';
 import { Topology } from '../placement/topology.ts';
-import { DOMAINS, type Domain } from '../plan.ts';
-import { blocksOf, bodyOf, isComplete, itemsOf, referencedBlock, valueIn } from './access.ts';
+import { DOMAINS, type Domain, type ErasureScheme } from '../plan.ts';
+import { blocksOf, bodyOf, isComplete, itemsOf, referencedBlock, schemeIn, valueIn } from './access.ts';
 import type { CheckContext } from './check-context.ts';
 import type { InventoryNode } from './inventory.ts';
 import type { BlockIr, ProgramIr, QuantityIr } from './ir.ts';
@@ -199,12 +201,19 @@ function inputsOf(program: ProgramIr, { inventory }: CheckContext, replicate: Bl
 
 function schemesOf({ body }: BlockIr, spread: Spreader): Scheme[] {
   const factor = valueIn(body, 'factor', 'number');
-  const erasure = valueIn(body, 'erasure', 'erasure');
+  const scheme = schemeIn(body);
   if (factor === undefined) return [];
   const full = copies(factor.amount, spread(factor.amount));
-  if (erasure === undefined) return [full];
-  const { dataShards, parityShards } = erasure;
-  return [full, erasureCoded(dataShards, parityShards, spread(dataShards + parityShards))];
+  return scheme === undefined ? [full] : [full, coded(scheme, spread)];
+}
+
+function coded(scheme: ErasureScheme, spread: Spreader): Scheme {
+  const { dataShards, parityShards } = scheme;
+  const sharing = spread(dataShards + parityShards);
+  const groups = localGroupsOf(scheme);
+  return groups === undefined
+    ? erasureCoded(dataShards, parityShards, sharing)
+    : locallyCoded(dataShards, groups.count, groups.globalParities, sharing);
 }
 
 function sharingAssumed({ domains, listed }: Rates, shards: number): NonNullable<Scheme['sharing']> {

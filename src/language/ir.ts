@@ -70,11 +70,12 @@ export interface HostIr extends Placed {
   readonly host: string;
   readonly port?: number;
 }
-/** `rs(6, 3)` */
+/** `rs(6, 3)`; or `lrc(12, 2, 2)`, whose 2 groups have one of the 4 parity shards each. */
 export interface ErasureIr extends Placed {
   readonly kind: 'erasure';
   readonly dataShards: number;
   readonly parityShards: number;
+  readonly localGroups?: number;
 }
 /** A digest string as written, `sha256:<64 hex>`; rules judge its form and length. */
 export interface DigestIr extends Placed {

@@ -15,7 +15,6 @@ import type {
   DeployPlan,
   DiscoveryPlan,
   Domain,
-  ErasureScheme,
   GrantPlan,
   GuardPlan,
   MetricPlan,
@@ -27,7 +26,7 @@ import type {
   ServerPlan,
   TrustedKeyPlan,
 } from '../plan.ts';
-import { attributeOf, bodyOf, itemsOf, valueIn } from './access.ts';
+import { attributeOf, bodyOf, itemsOf, schemeIn, valueIn } from './access.ts';
 import type { StandardTables } from './check-context.ts';
 import type { AttributeIr, BlockIr, BodyIr } from './ir.ts';
 import {
@@ -160,7 +159,7 @@ export function replicatePlan({ body }: BlockIr): ReplicatePlan {
   return {
     factor: amountOf(body, 'factor'),
     antiAffinity: [...new Set(wordsOf(body, 'anti_affinity'))] as Domain[],
-    ...optional('erasure', erasurePlan(body)),
+    ...optional('erasure', schemeIn(body)),
     chunker: chunkerPlan(bodyOf(body, 'chunker')),
     packBytesTarget,
     repair: {
@@ -169,13 +168,6 @@ export function replicatePlan({ body }: BlockIr): ReplicatePlan {
       lazy: (repair && valueIn(repair, 'lazy', 'boolean')?.value) ?? false,
     },
   };
-}
-
-function erasurePlan(body: BodyIr): ErasureScheme | undefined {
-  const erasure = valueIn(body, 'erasure', 'erasure');
-  if (erasure === undefined) return undefined;
-  const { dataShards, parityShards } = erasure;
-  return { dataShards, parityShards, matrix: 'vandermonde' };
 }
 
 function chunkerPlan(body: BodyIr | undefined): ChunkerSizes {

@@ -4,11 +4,15 @@
  * Source: LANGUAGE.md "What the checker refuses". Which domains may be shared when they run out is a question of durability (rules-durability.ts).
  */
 
-import { DOMAINS } from '../plan.ts';
-import { attributeOf, blocksOf, bodyOf, itemsOf, valueIn } from './access.ts';
+import { localGroupsOf, schemeProblem, schemeText, shardCountOf } from '../erasure/scheme.ts';
+import { lossesSurvived } from '../erasure/survival.ts';
+import { localDomainsMin, shardCountMax } from '../limits.ts';
+import { widestDomain } from '../placement/topology.ts';
+import { DOMAINS, type ErasureScheme } from '../plan.ts';
+import { attributeOf, blocksOf, bodyOf, itemsOf, schemeIn, valueIn } from './access.ts';
 import type { CheckContext, Rule } from './check-context.ts';
 import { type Diagnostic, diagnostic } from './diagnostic.ts';
-import type { BlockIr, ProgramIr, ReferenceIr, WordIr } from './ir.ts';
+import type { BlockIr, BodyIr, ProgramIr, ReferenceIr, WordIr } from './ir.ts';
 import { deployTargets, nodesOf, type Pool, poolsOf } from './pools.ts';
 import { CHUNKER_RULES } from './rules-chunker.ts';
 import type { SourceRange } from './source.ts';
@@ -97,20 +101,14 @@ interface Need {
 
 function needsOf({ body }: BlockIr): readonly Need[] {
   const factor = valueIn(body, 'factor', 'number');
-  const erasure = valueIn(body, 'erasure', 'erasure');
+  const written = codeIn(body);
   return [
     ...(factor === undefined
       ? []
       : [{ written: `factor ${factor.amount}`, nodes: factor.amount, range: factor.range }]),
-    ...(erasure === undefined
+    ...(written === undefined
       ? []
-      : [
-          {
-            written: `rs(${erasure.dataShards}, ${erasure.parityShards})`,
-            nodes: erasure.dataShards + erasure.parityShards,
-            range: erasure.range,
-          },
-        ]),
+      : [{ written: schemeText(written.scheme), nodes: shardCountOf(written.scheme), range: written.range }]),
   ];
 }
 
@@ -133,19 +131,65 @@ function tooMany(program: ProgramIr, { written, nodes, range }: Need, pool: Pool
   ];
 }
 
-const checkShardCount: Rule = (program) =>
+/** The code that a `replicate` asks for, and where. */
+function codeIn(body: BodyIr): { readonly scheme: ErasureScheme; readonly range: SourceRange } | undefined {
+  const scheme = schemeIn(body);
+  return scheme && { scheme, range: attributeOf(body, 'erasure')!.value!.range };
+}
+
+const checkCode: Rule = (program) =>
   blocksOf(program, 'replicate').flatMap(({ body }) => {
-    const erasure = valueIn(body, 'erasure', 'erasure');
-    const shards = erasure === undefined ? 0 : erasure.dataShards + erasure.parityShards;
-    if (erasure === undefined || shards <= fieldShardsMax) return [];
-    const message = `expected at most ${fieldShardsMax} shards, k + m, got ${shards}`;
-    return diagnostic('KW4011', message, at(program, erasure), {
-      note: 'The code works in GF(2^8), where more shards cannot be told apart.',
-    });
+    const written = codeIn(body);
+    const problem = written && schemeProblem(written.scheme);
+    if (written === undefined || problem === undefined) return [];
+    return [wrongCode(program, written.scheme, problem, written.range)];
   });
 
-/** GF(2^8) has 255 elements other than zero. */
-const fieldShardsMax = 255;
+function wrongCode(
+  program: ProgramIr,
+  scheme: ErasureScheme,
+  problem: string,
+  range: SourceRange,
+): Diagnostic {
+  if (localGroupsOf(scheme) !== undefined) {
+    return diagnostic('KW4023', `expected ${problem}, got ${schemeText(scheme)}`, at(program, { range }), {
+      note: 'The k data shards are divided into l groups of equally many, each with a parity shard of its own.',
+    });
+  }
+  const message = `expected at most ${shardCountMax} shards, k + m, got ${shardCountOf(scheme)}`;
+  return diagnostic('KW4011', message, at(program, { range }), {
+    note: 'The code works in GF(2^8), where more shards cannot be told apart.',
+  });
+}
+
+const checkLocalDomains: Rule = (program, { inventory }) => {
+  if (inventory === undefined) return [];
+  const pools = poolsOf(program, inventory);
+  return blocksOf(program, 'replicate').flatMap(({ body }) => {
+    const written = codeIn(body);
+    if (written?.scheme.localGroups === undefined) return [];
+    const listed = itemsOf(body, 'anti_affinity', 'word').map(({ word }) => word);
+    return pools.flatMap((pool) => tooFewDomains(program, written, listed, pool));
+  });
+};
+
+function tooFewDomains(
+  program: ProgramIr,
+  { scheme, range }: { readonly scheme: ErasureScheme; readonly range: SourceRange },
+  listed: readonly string[],
+  { name, nodes }: Pool,
+): readonly Diagnostic[] {
+  const { domain, count } = widestDomain(nodes, listed);
+  if (count >= localDomainsMin) return [];
+  const text = schemeText(scheme);
+  const message = `\`${text}\` expects at least ${localDomainsMin} of the widest domain in \`anti_affinity\`, got ${count} of \`${domain}\` in pool \`${name}\``;
+  const { dataShards } = scheme;
+  return [
+    diagnostic('KW4024', message, at(program, { range }), {
+      note: `In fewer domains several shards share one, and a code that survives any ${lossesSurvived(scheme)} losses is soon at its end. List domains that there are enough of, or use rs(${dataShards}, m).`,
+    }),
+  ];
+}
 
 const checkPools: Rule = (program, { inventory }) => {
   if (inventory === undefined) return [];
@@ -185,7 +229,8 @@ const PLACEMENT_RULES: readonly Rule[] = [
   checkLabels,
   checkTwice,
   checkPoolSize,
-  checkShardCount,
+  checkCode,
+  checkLocalDomains,
   checkPools,
   checkPoolSource,
   ...CHUNKER_RULES,

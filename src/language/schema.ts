@@ -232,7 +232,10 @@ const replicate = record({
     type: list(word('domain', 'rack'), 0),
     doc: 'No two copies share one of these fault domains until domains run out.',
   },
-  erasure: { type: { kind: 'erasure' }, doc: 'Cold packs are striped into k data and m parity shards.' },
+  erasure: {
+    type: { kind: 'erasure' },
+    doc: 'Cold packs are striped into k data and m parity shards, `rs(k, m)`; or with a parity shard for each of l groups beside, `lrc(k, l, m)`, so that one lost shard is made from k/l others.',
+  },
   chunker: {
     doc: 'How content is cut into chunks.',
     body: record({

@@ -15,6 +15,17 @@ export interface PlacementNode {
   readonly labels: Labels;
 }
 
+/** The widest of the listed domains, nodes where none is listed, and how many of them store data. */
+export function widestDomain(
+  nodes: readonly PlacementNode[],
+  listed: readonly string[],
+): { readonly domain: Domain | 'node'; readonly count: number } {
+  const domain = DOMAINS.find((each) => listed.includes(each)) ?? 'node';
+  const storing = nodes.filter(({ weight }) => weight > 0);
+  const names = storing.map(({ name, labels }) => (domain === 'node' ? name : labels[domain]));
+  return { domain, count: new Set(names).size };
+}
+
 /** How far `count` nodes can be kept apart in the listed domains. */
 export interface Spread {
   readonly classes: Classes;

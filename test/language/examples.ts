@@ -1,7 +1,7 @@
 /**
  * Compiles the examples of explain pages, with every rule and the memory modules. What an example may count on beside its text:
- * the standard tables; an own set of domains; a token for `fleet.h100_*`; an inventory with the pool `small` of two nodes, or with
- * `crossed`, whose rack hangs on two power units, where it names one.
+ * the standard tables; an own set of domains; a token for `fleet.h100_*`; where it names one, an inventory with the pool `small` of two nodes,
+ * `wide` of sixteen, a rack each, under one spine, or `crossed`, whose rack hangs on two power units.
  * An example that ends with `# planned onto POOL` is also made a plan of: `foreign` is `small` and a node of another trust domain.
  */
 import type { CheckContext } from '../../src/language/check-context.ts';
@@ -41,6 +41,11 @@ const FOREIGN: Inventory = {
   pools: new Map([['small', [node('n1'), { ...node('n3'), spiffe: 'spiffe://elsewhere/n3/node' }]]]),
 };
 
+const WIDE: Inventory = {
+  ...SMALL,
+  pools: new Map([['wide', Array.from({ length: 16 }, (_, i) => node(`n${i + 1}`))]]),
+};
+
 const CROSSED: Inventory = {
   ...SMALL,
   pools: new Map([['crossed', ['n1', 'n2'].map((name) => withRack(node(name)))]]),
@@ -56,7 +61,12 @@ function planProblems(program: ProgramIr, inventory: Inventory): readonly Diagno
 
 function contextOf(text: string): CheckContext {
   const consentResource = () => 'fleet.h100_*';
-  const inventory = text.includes('to smal') ? SMALL : text.includes('to crossed') ? CROSSED : undefined;
+  const named = [
+    ['to smal', SMALL],
+    ['to wide', WIDE],
+    ['to crossed', CROSSED],
+  ] as const;
+  const inventory = named.find(([words]) => text.includes(words))?.[1];
   return { tables: TABLES, consentResource, ...(inventory === undefined ? {} : { inventory }) };
 }
 

@@ -120,6 +120,18 @@ describe('without an inventory', () => {
     );
   });
 
+  test('with local groups any m + 1 losses count as survived, and no more', () => {
+    const [, shards] = judged({
+      more: 'erasure lrc(12, 2, 2)',
+      domains: 'rack',
+      rows: { node: '5y', rack: '50y' },
+      restore: '30m',
+      recovery: '12h',
+    }).entry.schemes;
+    expect([shards!.n, shards!.m]).toEqual([16, 3]);
+    expect(shards!.lossPerYear / closedForm(16, 3, [5, 50], 30 / 525_600, 12 / 8760)).toBeCloseTo(1, 9);
+  });
+
   test('the entry has the shape that `check --json` prints, and terms that sum to the loss', () => {
     const { entry } = judged({ more: 'erasure rs(6, 3)' });
     expect(entry).toMatchObject({
