@@ -9,6 +9,7 @@ import { KwamError } from './errors.ts';
 import type { HealthWatch } from './health/watch.ts';
 import { type CompactServices, compact } from './pipeline/compact.ts';
 import { type IngestServices, ingest } from './pipeline/ingest.ts';
+import { objectDamage } from './pipeline/object-damage.ts';
 import { type RecoverServices, recoverCatalog } from './pipeline/recover-catalog.ts';
 import { type RestoreServices, restore } from './pipeline/restore.ts';
 import { explain } from './repair/explain.ts';
@@ -202,6 +203,8 @@ function objectMethods(parts: ServiceParts): Methods<'object'> {
         signal,
         onProgress: (done, total) => report('verify', done, total),
       }),
+    'object.damage': async (request) =>
+      objectDamage(parts.restore, textOf(fieldsOf(request, 'object.damage'), 'name')),
     'object.list': async (request) => {
       const { after } = fieldsOf(request, 'object.list');
       const { objects, next } = await catalog.objectPage(

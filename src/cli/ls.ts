@@ -1,13 +1,7 @@
 /** ls: the objects of the cluster. */
 import type { Command } from 'commander';
-import type { ObjectPage, ObjectSummary } from '../service.ts';
-import {
-  addClusterOptions,
-  addNodeOption,
-  type Cluster,
-  type ClusterOptions,
-  withCluster,
-} from './cluster-client.ts';
+import { addClusterOptions, addNodeOption, type ClusterOptions, withCluster } from './cluster-client.ts';
+import { allObjects } from './object-list.ts';
 import { showBytes } from './quantity.ts';
 import type { Shell } from './shell.ts';
 import { printJson, printTable, showName } from './terminal.ts';
@@ -35,15 +29,4 @@ async function list(shell: Shell, options: ListOptions): Promise<void> {
     object.manifest.slice(0, 16),
   ]);
   printTable(shell.output, [['name', 'files', 'bytes', 'chunks', 'created', 'manifest'], ...rows]);
-}
-
-async function allObjects(cluster: Cluster): Promise<ObjectSummary[]> {
-  const objects: ObjectSummary[] = [];
-  for (let after: string | undefined; ; ) {
-    const request = after === undefined ? {} : { after };
-    const page = await cluster.askOne<ObjectPage>('object.list', request);
-    objects.push(...page.objects);
-    if (page.next === undefined) return objects;
-    after = page.next;
-  }
 }

@@ -14,6 +14,7 @@ import {
 } from './cluster-client.ts';
 import { counted, showBytes } from './quantity.ts';
 import { type AdoptOptions, adoptCatalog } from './repair-adopt.ts';
+import { type Affected, affectedBy, affectedLines } from './repair-affected.ts';
 import { type ExplainOptions, explainRepair } from './repair-explain.ts';
 import { type NamesOptions, recoverNames } from './repair-names.ts';
 import type { Shell } from './shell.ts';
@@ -25,6 +26,8 @@ interface RepairOptions extends ClusterOptions {
 
 export interface RepairReport extends RepairAnswer {
   readonly silent: readonly string[];
+  /** Objects that lost data for good. */
+  readonly affected: readonly Affected[];
 }
 
 export function define(command: Command, shell: Shell): void {
@@ -38,8 +41,9 @@ export function define(command: Command, shell: Shell): void {
       `
 Copies and shards of nodes that are down, and of packs in quarantine, are restored
 on other nodes and verified there. Exit code 4 when some could not be; the objects
-that rely on a pack without any good source are named. Nodes that give no answer are
-waited for some seconds: what only they may have is "waiting", not lost.
+that rely on a pack without any good source are named, with the files that are hit and
+the last checkpoint before them that is whole. Nodes that give no answer are waited for
+some seconds: what only they may have is "waiting", not lost.
 
 Nodes restore redundancy by themselves, but wait for a node that is believed to come
 back while enough is left; this command waits for none. Copies that are too many, as
@@ -85,6 +89,9 @@ async function run(shell: Shell, options: RepairOptions): Promise<void> {
       `kwam-dp: pack ${pack} has no good source on the nodes that answer; it is needed by ${namesOf(objects)}. ` +
         `${nodes.join(', ')} may have one: start it and run repair again`,
     );
+  }
+  for (const one of report.affected) {
+    for (const line of affectedLines(one)) shell.note(`kwam-dp: ${line}`);
   }
   if (silent.length > 0) shell.exitCode = EXIT.no;
   if (remaining > 0) shell.exitCode = EXIT.integrity;
@@ -136,6 +143,7 @@ export async function repairAll(cluster: Cluster): Promise<RepairReport> {
       postponed,
       unrepairable: onePerPack(unrepairable),
       waiting: onePerPack(waiting),
+      affected: await affectedBy(cluster, unrepairable, waiting),
       trimmed,
       bytesFreed,
       silent: isSettled ? [] : silent,

@@ -33,15 +33,15 @@ async function verify(shell: Shell, name: string, options: VerifyOptions): Promi
   const result = await withCluster(shell, options, (cluster) =>
     cluster.askOne<RestoreResult>('object.verify', { name }),
   );
-  const ok = result.failures.length === 0;
+  const ok = result.damage.chunks === 0;
   if (!ok) shell.exitCode = EXIT.integrity;
   if (options.json) return printJson(shell.output, 'kwam.verify/v1', { ok, ...result });
-  for (const { path, chunk, digest } of result.failures) {
+  const { failures, damage } = result;
+  for (const { path, chunk, digest } of failures) {
     shell.note(`kwam-dp: ${path}: chunk ${chunk} (${digest}) has no intact copy within reach`);
   }
+  if (!ok) shell.note(`kwam-dp: ${counted(damage.files, 'file')} hit: ${damage.paths.join(', ')}`);
   const amount = `${counted(result.files, 'file')}, ${counted(result.chunks, 'chunk')}, ${showBytes(result.bytes)}`;
-  const verdict = ok
-    ? 'ok'
-    : `${counted(result.failures.length, 'chunk')} cannot be read back; run kwam-dp repair`;
+  const verdict = ok ? 'ok' : `${counted(damage.chunks, 'chunk')} cannot be read back; run kwam-dp repair`;
   printLine(shell.output, `${showName(result.name)}: ${amount}: ${verdict}`);
 }

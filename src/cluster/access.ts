@@ -25,6 +25,7 @@ export const METHODS = {
   'object.put': 'replicate',
   'object.get': 'replicate',
   'object.verify': 'replicate',
+  'object.damage': 'replicate',
   'object.list': 'discover',
   'object.remove': 'replicate',
   'node.status': 'discover',

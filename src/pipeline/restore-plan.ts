@@ -5,13 +5,22 @@
  * packs hold is read once, and that what no pack holds can be named.
  */
 import { DIGEST_BYTES, type Digest, sameBytes } from '../digest.ts';
-import type { EntryPath } from '../manifest/entry-path.ts';
+import { type EntryPath, showPath } from '../manifest/entry-path.ts';
 import type { Manifest } from '../manifest/manifest.ts';
 import { chunkDigest, entryAt, type StreamLayout, streamLayout } from '../manifest/stream-layout.ts';
 import type { PackRecord } from '../store/pack-format.ts';
 import type { Pieces, RestorePackInput } from './restore-tasks.ts';
 
 const NONE = -1;
+const DAMAGED_FILES_NAMED_MAX = 100;
+
+/** What of an object cannot be read back. */
+export interface Damage {
+  readonly chunks: number;
+  readonly files: number;
+  /** Of these files, in the order of the manifest; not more than a hundred. */
+  readonly paths: readonly string[];
+}
 
 /** Digest → the chunks that have it: a chained hash table over the manifest's own digests, 8 bytes a chunk. */
 class Occurrences {
@@ -89,6 +98,40 @@ export class RestorePlan {
       if (this.#taken[chunk] === 1) continue;
       const entry = entryAt(this.#layout, this.#layout.chunkOffsets[chunk]!);
       yield { chunk, digest: chunkDigest(this.#manifest, chunk), path: this.#manifest.files[entry]!.path };
+    }
+  }
+
+  /** Counts these records as restored: they can be had, and nobody reads them now. */
+  credit(records: readonly PackRecord[]): void {
+    for (const { digest } of records)
+      for (const chunk of this.#occurrences.of(digest)) this.#taken[chunk] = 1;
+  }
+
+  /** What is still wanted, by chunk and by file. */
+  damage(): Damage {
+    const damage = { chunks: 0, files: 0, paths: [] as string[] };
+    let last = NONE;
+    for (const { chunk } of this.missing()) {
+      damage.chunks++;
+      for (const entry of this.#entriesOf(chunk)) {
+        if (entry === last) continue;
+        last = entry;
+        if (damage.files++ < DAMAGED_FILES_NAMED_MAX)
+          damage.paths.push(showPath(this.#manifest.files[entry]!.path));
+      }
+    }
+    return damage;
+  }
+
+  /** Files with bytes in this chunk, ascending as the chunks are. */
+  *#entriesOf(chunk: number): Generator<number> {
+    const { chunkOffsets, entryOffsets } = this.#layout;
+    const end = chunkOffsets[chunk + 1]!;
+    let at = chunkOffsets[chunk]!;
+    for (let entry = entryAt(this.#layout, at); at < end; entry++) {
+      if (entryOffsets[entry + 1]! <= at) continue;
+      yield entry;
+      at = entryOffsets[entry + 1]!;
     }
   }
 

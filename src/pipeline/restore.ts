@@ -20,7 +20,7 @@ import { type OpenedPack, PackAccess, type PackAccessOptions } from '../replicat
 import { Silence } from '../replication/silence.ts';
 import { readRecord, withFile } from '../store/pack-reader.ts';
 import { inParallel } from './read-tree.ts';
-import { RestorePlan } from './restore-plan.ts';
+import { type Damage, RestorePlan } from './restore-plan.ts';
 import {
   type BadRecord,
   finishFiles,
@@ -62,13 +62,18 @@ export interface RestoreResult {
   readonly files: number;
   readonly chunks: number;
   readonly bytes: number;
-  /** Chunks that no reachable copy has intact; empty after a restore, which fails instead. */
+  /** Chunks that no reachable copy has intact, a hundred at most; empty after a restore, which fails instead. */
   readonly failures: readonly ReadFailure[];
+  /** All of them, and the files that need them. */
+  readonly damage: Damage;
 }
+
+type Unread = Pick<RestoreResult, 'failures' | 'damage'>;
 
 /** A pack whose copy here is bad is read once more from elsewhere, and a third time from yet another node. */
 const READ_ROUNDS = 3;
 const FAILURES_NAMED_MAX = 100;
+const PATHS_IN_MESSAGE_MAX = 10;
 const FILES_PER_TASK = 512;
 
 export async function restore(services: RestoreServices, request: RestoreRequest): Promise<RestoreResult> {
@@ -222,18 +227,17 @@ async function readThrough(
   manifest: Manifest,
   request: RestoreRequest,
 ): Promise<RestoreResult> {
-  const failures = await readPacks(services, access, record, manifest, request, undefined);
-  return resultOf(record, manifest, failures);
+  return resultOf(record, manifest, await readPacks(services, access, record, manifest, request, undefined));
 }
 
-function resultOf(record: ObjectRecord, manifest: Manifest, failures: readonly ReadFailure[]): RestoreResult {
+function resultOf(record: ObjectRecord, manifest: Manifest, unread: Unread): RestoreResult {
   return {
     name: record.name,
     manifest: record.manifest,
     files: record.files,
     chunks: manifest.chunks.lengths.length,
     bytes: manifest.bytes,
-    failures,
+    ...unread,
   };
 }
 
@@ -252,11 +256,11 @@ async function writeTree(
   try {
     const directories = manifest.files.filter((entry) => entry.type === 'directory');
     await services.pool.run(makeDirectories, { root: staging, entries: directories });
-    const failures = await readPacks(services, access, record, manifest, request, staging);
-    if (failures.length > 0) throw unrestorable(record.name, failures, access.silent);
+    const unread = await readPacks(services, access, record, manifest, request, staging);
+    if (unread.damage.chunks > 0) throw unrestorable(record.name, unread, access.silent);
     await finish(services, staging, manifest.files);
     await putInPlace(staging, destination, manifest.files);
-    return resultOf(record, manifest, failures);
+    return resultOf(record, manifest, unread);
   } finally {
     await rm(staging, { recursive: true, force: true });
   }
@@ -276,15 +280,15 @@ function checkDestination(destination: string): void {
   );
 }
 
-function unrestorable(name: string, failures: readonly ReadFailure[], silent: readonly string[]): KwamError {
-  const paths = [...new Set(failures.map((failure) => failure.path))];
-  const [first, ...others] = paths;
-  const where = others.length === 0 ? first : `${first} and ${others.length} more files`;
-  const chunks = failures.length === 1 ? 'a chunk' : `${failures.length} chunks`;
+function unrestorable(name: string, { failures, damage }: Unread, silent: readonly string[]): KwamError {
+  const { chunks, files, paths } = damage;
+  const named = paths.slice(0, PATHS_IN_MESSAGE_MAX).join(', ');
+  const where =
+    files > PATHS_IN_MESSAGE_MAX ? `${named} and ${files - PATHS_IN_MESSAGE_MAX} more files` : named;
   const what =
-    `${JSON.stringify(name)} cannot be restored, nothing was written: expected ${chunks} of ${where}, ` +
+    `${JSON.stringify(name)} cannot be restored, nothing was written: expected ${chunks === 1 ? 'a chunk' : `${chunks} chunks`} of ${where}, ` +
     `found no intact copy (${failures[0]!.problem})`;
-  return notRead(what, silent, { context: { chunks: failures.length, files: paths.length } });
+  return notRead(what, silent, { context: { chunks, files } });
 }
 
 async function readPacks(
@@ -294,7 +298,7 @@ async function readPacks(
   manifest: Manifest,
   request: RestoreRequest,
   root: string | undefined,
-): Promise<ReadFailure[]> {
+): Promise<Unread> {
   const plan = new RestorePlan(manifest);
   let bytesDone = 0;
   let packs = record.packs;
@@ -323,7 +327,7 @@ async function readPacks(
         problem: problems[0] ?? 'no pack of the object has it',
       });
   }
-  return failures;
+  return { failures, damage: plan.damage() };
 }
 
 /** All of them, not only those that failed: another pack may have the same chunks, and compaction may have moved them. */
@@ -401,7 +405,7 @@ export async function reportBad(
 }
 
 /** Another round may find another copy; what is still missing at the end is reported by file. */
-const READ_AGAIN: ReadonlySet<string> = new Set([
+export const READ_AGAIN: ReadonlySet<string> = new Set([
   'UNAVAILABLE',
   'NOT_FOUND',
   'PACK_INVALID',

@@ -194,6 +194,31 @@ describe('a cluster that runs', () => {
     await expectSameTree(restored);
   });
 
+  it('names the files that are lost for good, and the checkpoint before them', async () => {
+    const checkpoint = join(ROOT, 'checkpoint');
+    fs.mkdirSync(checkpoint);
+    const packs = (): string[] => fs.globSync('n*/packs/*.pack', { cwd: DIR }).map((path) => join(DIR, path));
+    fs.writeFileSync(join(checkpoint, 'weights'), 'earlier '.repeat(5000));
+    await runJson(cluster('put', checkpoint, '--name', 'run/step-900'));
+    const before = new Set(packs());
+    fs.writeFileSync(join(checkpoint, 'weights'), 'later '.repeat(5000));
+    await runJson(cluster('put', checkpoint, '--name', 'run/step-1000'));
+    for (const path of packs()) if (!before.has(path)) fs.rmSync(path);
+
+    expect((await mainHere(cluster('scrub'))).code).toBe(4);
+    const { code, stderr, stdout } = await mainHere([...cluster('repair'), '--json']);
+    const [one, ...others] = JSON.parse(stdout).affected;
+    expect([code, others]).toEqual([4, []]);
+    expect(one).toMatchObject({
+      object: 'run/step-1000',
+      lastGood: 'run/step-900',
+      damage: { isWhole: true },
+    });
+    expect(stderr).toContain('run/step-1000 lost data: its manifest, and with it every file');
+    expect(stderr).toContain('the last good one before it is run/step-900');
+    await runJson(cluster('rm', 'run/step-1000'));
+  });
+
   it('stops exactly its own processes and starts again with its data', async () => {
     const pids = (await nodesNow()).map(({ pid }) => pid!);
     const { code, stdout } = await mainHere(cluster('dev', 'down'));

@@ -121,7 +121,9 @@ test('removal gives back the shards too', async () => {
 });
 
 test('beyond two losses: a clear error, a list of what is lost, and nothing wrong is written', async () => {
-  const [[, shards]] = [...(await stripes())] as [[DigestHex, readonly DigestHex[]]];
+  // The manifest lies in the last pack.
+  const [first] = (await cluster.catalog.object('other')).packs;
+  const shards = (await stripes()).get(first!)!;
   for (const id of shards.slice(0, 3)) {
     for (const node of cluster.holders().get(id)!) {
       const path = cluster.packPath(node, id);
@@ -129,9 +131,17 @@ test('beyond two losses: a clear error, a list of what is lost, and nothing wron
     }
   }
   await cluster.scrubAll();
+  const { damage } = await cluster.ask<{ damage: { paths: string[] } }>('n0001', 'object.verify', {
+    name: 'other',
+  });
+  expect(damage.paths.length).toBeGreaterThan(0);
+  expect(await cluster.ask('n0005', 'object.damage', { name: 'other' })).toEqual({
+    isWhole: false,
+    ...damage,
+  });
   await expect(restore('n0001', 'other')).rejects.toMatchObject({
     code: 'INTEGRITY',
-    message: expect.stringContaining('"other"'),
+    message: expect.stringMatching(new RegExp(`"other" cannot .* of ${damage.paths[0]}`)),
   });
   expect(fs.readdirSync(cluster.directory).filter((name) => name.includes('restored-'))).toEqual([]);
   const { unrepairable, remaining } = await cluster.repairAll();

@@ -104,6 +104,17 @@ const filesOf = (manifest: Manifest) =>
     ),
   );
 
+/** As they are shown; by looking at every byte. */
+function filesWith(manifest: Manifest, isHit: (at: number) => boolean): string[] {
+  let start = 0;
+  return manifest.files.flatMap((entry) => {
+    const size = entry.type === 'file' ? entry.size : 0;
+    start += size;
+    const bytes = Array.from({ length: size }, (_, i) => start - size + i);
+    return bytes.some(isHit) ? [JSON.stringify(entry.path)] : [];
+  });
+}
+
 describe('a restore plan', () => {
   it('writes every byte of every file exactly once, from whichever pack has it', () => {
     fc.assert(
@@ -153,6 +164,13 @@ describe('a restore plan', () => {
           });
           expect(path).toBe(owner?.path);
         }
+        const hit = filesWith(manifest, (at) =>
+          expected.some((i) => offsets[i]! <= at && at < offsets[i]! + lengths[i]!),
+        );
+        expect(plan.damage()).toEqual({ chunks: expected.length, files: hit.length, paths: hit });
+        const credited = new RestorePlan(manifest);
+        for (const [i, records] of packs.entries()) if (i !== absent) credited.credit(records);
+        expect(credited.damage()).toEqual(plan.damage());
         for (const record of packs[absent]!) {
           plan.take('p', [record]);
           expect(plan.wants(record.digest)).toBe(false);

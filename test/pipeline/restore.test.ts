@@ -121,6 +121,7 @@ describe('a get', () => {
     expect(verified.failures).toMatchObject([
       { path: '"the-bad-one"', digest: toHex(sha256Native(bytesOf(77, 30_000))) },
     ]);
+    expect(verified.damage).toEqual({ chunks: 1, files: 1, paths: ['"the-bad-one"'] });
     expect(node!.seen.ownCorrupt).toEqual([pack]);
     expect(node!.store.packInfo(pack)?.state).toBe('quarantined');
     const error = await errorOf(node!.get('bad', target()));
