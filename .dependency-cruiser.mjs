@@ -28,7 +28,7 @@ const LANGUAGE_STAGES = {
   words:
     'source written diagnostic nearest-name size-limits quantity secret capability person counters cidr glob-.* spiffe-pattern code-page codes.*',
   schema: 'schema.*',
-  syntax: 'generated/.* token-repair parser lower syntax-errors parse format.*',
+  syntax: 'generated/.* token-slips token-repair parser lower syntax-errors parse format.*',
   meaning:
     'ir literals normalize describe fit.* names omissions declaration-order module-resolver resolve.* holes access suggestions',
   rules: 'inventory pools check-context check-version rules-.* guard-verdict check vocabulary',

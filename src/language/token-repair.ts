@@ -10,12 +10,11 @@
  * A block cannot stand inside another one, so `guard NAME {` within a block proves that the block before it was not closed.
  * Does not judge anything else: that is the parser's.
  */
-import type { Lexer, LexerResult } from 'langium';
+import type { Lexer } from 'langium';
 import { programNestingMax } from '../limits.ts';
-import { UNITS } from './quantity.ts';
-import { attributeNames, BLOCKS } from './schema.ts';
+import { BLOCKS } from './schema.ts';
+import { CLOSER, CLOSERS, type Token, TokenSlips } from './token-slips.ts';
 
-type Token = LexerResult['tokens'][number];
 type TokenTypes = Lexer['definition'];
 
 export interface Repair {
@@ -43,22 +42,11 @@ export interface RepairedTokens {
   readonly repairs: readonly Repair[];
 }
 
-/** A map, because a program may hold any word: `constructor` is no bracket. */
-const CLOSER: ReadonlyMap<string, string> = new Map([
-  ['{', '}'],
-  ['[', ']'],
-  ['(', ')'],
-]);
-const CLOSERS = new Set(CLOSER.values());
 /** After these a declaration is not over. */
 const UNFINISHED = new Set(['apiVersion', 'module', 'import', 'as', 'digest', 'use', 'let', '=', 'export']);
 /** Ordinary words outside of an import. */
 const IMPORT_WORDS = new Set(['as', 'digest']);
 const DECLARATIONS = new Set(['apiVersion', 'module', 'import', 'use', 'let', 'export']);
-
-/** Tokens that are values and never names, and those that may be either. */
-const VALUES = new Set(['[', 'NUMBER', 'ADDRESS6', 'REFERENCE', 'BARE_TEXT']);
-const NAMES = new Set(['WORD', 'TEXT', 'URI', 'as', 'digest']);
 
 const endOf = (token: Token): number => (token.endOffset ?? token.startOffset) + 1;
 
@@ -67,26 +55,45 @@ class Repairer {
   readonly repairs: Repair[] = [];
   readonly #open: Token[] = [];
   #declarationStart = 0;
-  #lets: ReadonlySet<string> | undefined;
+  readonly #slips: TokenSlips;
   readonly #types: TokenTypes;
   readonly #tokens: readonly Token[];
 
   constructor(tokens: readonly Token[], types: TokenTypes) {
     this.#tokens = tokens;
+    this.#slips = new TokenSlips(tokens);
     this.#types = types;
   }
 
   run(): RepairedTokens {
     for (let at = 0; at < this.#tokens.length; at++) {
       if (this.#beginsDeclaration(at)) this.#endDeclaration(at);
-      else if (this.#leavesList(at)) this.#closeDownTo(this.#open.length - 1);
-      if (this.#joinsNumber(at) || this.#lacksValue(at) || this.#isSecondName(at)) continue;
-      if (this.#lacksComma(at)) this.#addComma(at);
+      else if (this.#inside === '[' && this.#slips.leavesList(at)) this.#closeDownTo(this.#open.length - 1);
+      if (this.#isMended(at)) continue;
       if (!this.#take(this.#tokens[at]!, at)) return { tokens: [], repairs: this.repairs };
-      if (this.#lacksOpener(at)) this.#openBlock(at);
+      if (this.#inside === undefined && this.#slips.lacksOpener(at)) this.#openBlock(at);
     }
     this.#endDeclaration(this.#tokens.length);
     return { tokens: this.out, repairs: this.repairs };
+  }
+
+  get #inside(): string | undefined {
+    return this.#open.at(-1)?.image;
+  }
+
+  /** True where the token has become part of the one before it, or is left out. */
+  #isMended(at: number): boolean {
+    const [token, inside] = [this.#tokens[at]!, this.#inside];
+    const isNext = this.out.at(-1) === this.#tokens[at - 1];
+    if (isNext && this.#slips.isUnitApart(at)) {
+      this.#joinNumber(at);
+      return true;
+    }
+    if (inside === '{' && this.#slips.lacksValue(at)) return this.#note('no-value', token);
+    if (inside === undefined && this.#slips.isSecondName(at)) return this.#note('second-name', token);
+    const isInList = inside === '[' || inside === '(';
+    if (isInList && isNext && this.#slips.lacksComma(at, this.#open.at(-1)!)) this.#addComma(at);
+    return false;
   }
 
   /** False when the nesting is too deep to go on. */
@@ -121,7 +128,7 @@ class Repairer {
   }
 
   #isStray(token: Token, at: number): boolean {
-    const inside = this.#open.at(-1)?.image;
+    const inside = this.#inside;
     if (token.image === ',' && inside !== '[' && inside !== '(') return this.#note('comma', token);
     if (token.image === '=' && this.#tokens[at - 2]?.image !== 'let') return this.#note('equals', token);
     return false;
@@ -153,66 +160,6 @@ class Repairer {
     this.out.length = Math.min(this.#declarationStart, this.out.length);
   }
 
-  /** `guard NAME` alone at the beginning of a line, outside of everything. */
-  #lacksOpener(at: number): boolean {
-    const kind = this.#tokens[at - 1];
-    if (this.#open.length > 0 || kind === undefined || !BLOCKS.has(kind.image)) return false;
-    if (this.#tokens[at]!.tokenType.name !== 'WORD' || this.#tokens[at + 1]?.image === '{') return false;
-    return this.#beginsLine(at - 1) && !this.#hasSecondName(at);
-  }
-
-  #beginsLine(at: number): boolean {
-    const before = this.#tokens[at - 1];
-    return before === undefined || (before.endLine ?? 0) < (this.#tokens[at]!.startLine ?? 0);
-  }
-
-  /** `server seed other {`, at the first name. */
-  #hasSecondName(at: number): boolean {
-    const [name, second, opener] = this.#tokens.slice(at, at + 3);
-    return second?.tokenType.name === 'WORD' && opener?.image === '{' && second.startLine === name!.startLine;
-  }
-
-  #isSecondName(at: number): boolean {
-    const kind = this.#tokens[at - 2];
-    if (this.#open.length > 0 || kind === undefined || !BLOCKS.has(kind.image)) return false;
-    if (this.#tokens[at - 1]!.tokenType.name !== 'WORD' || !this.#beginsLine(at - 2)) return false;
-    return this.#hasSecondName(at - 1) && this.#note('second-name', this.#tokens[at]!);
-  }
-
-  /**
-   * A name alone on its line, and on the next one an attribute that has all it needs: the first has no value. Newlines are white space, so
-   * only where the next name cannot be the value: what follows it could then not stand there.
-   */
-  #lacksValue(at: number): boolean {
-    const [name, next, value] = this.#tokens.slice(at, at + 3);
-    if (this.#open.at(-1)?.image !== '{' || value === undefined || CLOSERS.has(value.image)) return false;
-    if (name!.tokenType.name !== 'WORD' || next!.tokenType.name !== 'WORD') return false;
-    if (!this.#beginsLine(at) || !this.#beginsLine(at + 1) || this.#beginsLine(at + 2)) return false;
-    const isValue = VALUES.has(value.tokenType.name) || this.#areAttributes(name!, next!, value);
-    return isValue && this.#isNamePlace(at) && this.#note('no-value', name!);
-  }
-
-  /** `identity` and, on the next line, `transport quic`: no attribute is called quic, and no value transport. */
-  #areAttributes({ image }: Token, next: Token, value: Token): boolean {
-    const names = attributeNames();
-    if (!names.has(image) || !names.has(next.image) || this.#letNames().has(next.image)) return false;
-    return value.image === '{' || (NAMES.has(value.tokenType.name) && !names.has(value.image));
-  }
-
-  #letNames(): ReadonlySet<string> {
-    this.#lets ??= new Set(
-      this.#tokens.filter((_, at) => this.#tokens[at - 1]?.image === 'let').map(({ image }) => image),
-    );
-    return this.#lets;
-  }
-
-  /** Names and values alternate, counted from the last token that can only be the end of a value or the beginning of a body. */
-  #isNamePlace(at: number): boolean {
-    let anchor = at - 1;
-    while (NAMES.has(this.#tokens[anchor]?.tokenType.name ?? '')) anchor--;
-    return (at - anchor) % 2 === 1;
-  }
-
   #openBlock(at: number): void {
     const name = this.#tokens[at]!;
     const insertedOffset = endOf(name);
@@ -229,29 +176,8 @@ class Repairer {
     });
   }
 
-  /** Two values in a row, the second one on a new line: the next attribute has begun. */
-  #leavesList(at: number): boolean {
-    const token = this.#tokens[at]!;
-    const before = this.#tokens[at - 1];
-    if (this.#open.at(-1)?.image !== '[' || before === undefined) return false;
-    const goesOn = [',', '('].includes(token.image) || CLOSERS.has(token.image);
-    if (goesOn || before.image === ',' || before.image === '[') return false;
-    return (before.endLine ?? 0) < (token.startLine ?? 0);
-  }
-
-  /** `10 m`, and nothing that could be the value of an attribute `m`: it can only be the unit. */
-  #joinsNumber(at: number): boolean {
-    const [number, unit, next] = [this.#tokens[at - 1], this.#tokens[at]!, this.#tokens[at + 1]];
-    if (number === undefined || number !== this.out.at(-1) || !/^[+-]?[0-9.]+$/.test(number.image))
-      return false;
-    if (!UNITS.has(unit.image) || number.endLine !== unit.startLine) return false;
-    const ends =
-      next === undefined ||
-      next.image === ',' ||
-      CLOSERS.has(next.image) ||
-      (next.tokenType.name === 'WORD' && !this.#letNames().has(next.image)) ||
-      next.startLine !== unit.startLine;
-    if (!ends) return false;
+  #joinNumber(at: number): void {
+    const [number, unit] = [this.#tokens[at - 1]!, this.#tokens[at]!];
     // The image keeps the length of what is written, because places are computed from it.
     const written = number.image.padEnd(unit.startOffset - number.startOffset) + unit.image;
     this.out[this.out.length - 1] = { ...number, image: written, endOffset: endOf(unit) - 1 };
@@ -261,44 +187,6 @@ class Repairer {
       endOffset: endOf(unit),
       missing: `${number.image}${unit.image}`,
     });
-    return true;
-  }
-
-  /** Two items in a row on one line, in a list that the same line closes. */
-  #lacksComma(at: number): boolean {
-    const token = this.#tokens[at]!;
-    const before = this.#tokens[at - 1];
-    if (before === undefined || this.out.at(-1) !== before) return false;
-    if (
-      !['[', '('].includes(this.#open.at(-1)?.image ?? '') ||
-      !this.#isItem(token) ||
-      !this.#endsItem(before)
-    )
-      return false;
-    return before.endLine === token.startLine && this.#closesOnLine(at);
-  }
-
-  #isItem({ image }: Token): boolean {
-    return image === '[' || !(image === ',' || image === '=' || CLOSER.has(image) || CLOSERS.has(image));
-  }
-
-  #endsItem({ image }: Token): boolean {
-    return (
-      image === ']' ||
-      image === ')' ||
-      !(image === ',' || image === '=' || CLOSER.has(image) || image === '}')
-    );
-  }
-
-  #closesOnLine(at: number): boolean {
-    const line = this.#tokens[at]!.startLine;
-    for (let next = at, depth = 0; this.#tokens[next]?.startLine === line; next++) {
-      const { image } = this.#tokens[next]!;
-      if (image === '{' || image === '}') return false;
-      if (CLOSER.has(image)) depth++;
-      else if (CLOSERS.has(image) && --depth < 0) return true;
-    }
-    return false;
   }
 
   #addComma(at: number): void {

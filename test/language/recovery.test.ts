@@ -97,6 +97,8 @@ test.each([
   ['a huge string', `let x = "${'s'.repeat(1_000_000)}"`, 'KW1011'],
   ['a huge file', ' '.repeat(100_000_000), 'KW1010'],
   ['too many tokens', '= '.repeat(300_000), 'KW1010'],
+  ['items without commas', `let x = [${'b '.repeat(20_000)}]`, 'KW1019'],
+  ['lists without commas', `let x = [${'[b b] '.repeat(8_000)}]`, 'KW1019'],
   ['many errors', '= ; '.repeat(60_000), 'KW1006'],
 ])('%s: a clear error', (_, text, code) => {
   expect(codesOf(front(versioned(text)))).toContain(code);
