@@ -79,5 +79,10 @@ export interface ControlStore {
    * cannot be reached any more.
    */
   watch(prefix: string, options: WatchOptions): AsyncIterable<ControlEvent>;
+  /**
+   * To be asked after the reading, before anything is done for good because an entry was not found.
+   * @throws KwamError INTEGRITY  the stored bytes are damaged, also where a read shows no error: an entry whose key rotted is just not found.
+   */
+  requireWhole(): Promise<void>;
   close(): Promise<void>;
 }

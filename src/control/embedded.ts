@@ -114,6 +114,10 @@ export class EmbeddedControlStore implements ControlStore, ChangeLog {
     return this.#watchers.watch(prefix, options);
   }
 
+  async requireWhole(): Promise<void> {
+    this.#read(() => this.#table.requireWhole());
+  }
+
   async close(): Promise<void> {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort(storeClosed());

@@ -113,6 +113,9 @@ export class EtcdControlStore implements ControlStore {
     return followEtcd({ client: this.#client, clock: this.#clock, range, fromRevision, signal });
   }
 
+  /** etcd's members compare their contents (--corrupt-check-time) and refuse every read and write once they differ. */
+  async requireWhole(): Promise<void> {}
+
   async close(): Promise<void> {
     this.#client.close();
   }

@@ -109,6 +109,10 @@ export class MemoryControlStore implements ControlStore, ChangeLog {
     return this.#watchers.watch(prefix, options);
   }
 
+  async requireWhole(): Promise<void> {
+    this.#closing.signal.throwIfAborted();
+  }
+
   async close(): Promise<void> {
     this.#closing.abort(storeClosed());
   }

@@ -4,7 +4,8 @@
  * mostly dead has its live chunks copied, verified, into a new pack that is replicated first.
  * Holds: at every moment each live chunk is in a catalogued pack. The change of the catalog is one transaction, refused when an
  * object was published or another compaction ran meanwhile; a put that counted on a retired pack finds that out when it
- * publishes, and reads those files again. A catalog in doubt is left as it is (INTEGRITY, replication/lineage.ts).
+ * publishes, and reads those files again. A catalog that is damaged or in doubt is left as it is (INTEGRITY, replication/lineage.ts): an object
+ * that was not found in it may be needed.
  */
 import type { ControlStore } from '../control/control-store.ts';
 import { inTurn, type Turn } from '../control/turn.ts';
@@ -88,6 +89,7 @@ async function tryCompact(services: CompactServices, turn: Turn): Promise<Compac
   const { added, movedTo } = await rewrite(services, candidates);
   const retired = candidates.map(({ entry }) => entry.id);
   const changed = objects.flatMap((object) => withNewPacks(object, movedTo) ?? []);
+  await services.lineage.require();
   const committed = await catalog.replacePacks({ retired, added, objects: changed }, epochs, turn.fence);
   // The copies that a refused change had made are in no catalogue: the nodes drop them as orphans.
   if (!committed) return undefined;

@@ -4,8 +4,8 @@
  * In: pack ids, or nothing (all that are old enough). Out: what was retired, for good.
  * Holds: nothing that an acknowledged object relies on is removed. A put counts on packs between the moment it takes the pack
  * epoch and its publication, so: (1) from here on nobody in this process takes an epoch or says what is held here (`settled`);
- * (2) the epoch is raised, which refuses every put that asked before; (3) the catalog is read anew; (4) what it still does not
- * list is removed. A put that asks after this finds the packs gone.
+ * (2) the epoch is raised, which refuses every put that asked before; (3) the catalog is read anew, then asked whether it is whole and the
+ * one that may say so; (4) what it still does not list is removed. A put that asks after this finds the packs gone.
  * Does not trust a peer's word: a pack that is listed stays, whoever asks. Removes nothing on the word of a catalog that is not the one
  * that knew the packs here (INTEGRITY, replication/lineage.ts).
  */
@@ -101,17 +101,25 @@ export class Orphans {
     const { store, catalog, lineage } = this.#options;
     if (packs.length > 0) await lineage.require();
     if (packs.some((info) => info.state === 'present')) await catalog.raisePackEpoch();
+    const unlisted: DigestHex[] = [];
+    for (const { id } of packs) if (await this.#isWaste(id)) unlisted.push(id);
+    if (unlisted.length > 0) await lineage.require();
     let packsRetired = 0;
     let bytesFreed = 0;
-    for (const { id } of packs) {
+    for (const id of unlisted) {
       const info = store.packInfo(id);
-      if (info === undefined || this.#options.isMoving(id) || (await this.#isListed(info))) continue;
+      if (info === undefined || !(await this.#isWaste(id))) continue;
       await store.retirePack(id);
       if (info.state !== 'present') continue;
       packsRetired++;
       bytesFreed += info.bytes;
     }
     return { packsRetired, bytesFreed };
+  }
+
+  async #isWaste(id: DigestHex): Promise<boolean> {
+    const info = this.#options.store.packInfo(id);
+    return info !== undefined && !this.#options.isMoving(id) && !(await this.#isListed(info));
   }
 
   /** Runs `act` while this node says nothing about what it holds, receives nothing, and takes no epoch. */

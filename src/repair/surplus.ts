@@ -100,6 +100,8 @@ async function trim(
   const stayers = stayersOf(services, { id, entry }, holders, usable);
   if (stayers === undefined || stayers.includes(peers.self)) return undefined;
   for (const node of stayers) if (!(await isGoodOn(services, node, id))) return undefined;
+  // The list was read in the catalog that is known, not in one that took its place since the last look.
+  if (!(await services.lineage.isKnown())) return undefined;
   return services.orphans.exclusively(async () => {
     if (!services.store.hasPack(id) || services.isMoving(id)) return undefined;
     if (!(await catalog.release(releases, peers.self))) return undefined;

@@ -17,7 +17,7 @@ import type { Random } from '../random.ts';
 import type { Store } from '../store/store.ts';
 
 export interface LineageOptions {
-  readonly control: Pick<ControlStore, 'get' | 'transact'>;
+  readonly control: Pick<ControlStore, 'get' | 'transact' | 'requireWhole'>;
   readonly store: Pick<Store, 'getNote' | 'putDurableNote' | 'statistics'>;
   readonly node: string;
   readonly random: Pick<Random, 'fill'>;
@@ -56,12 +56,14 @@ export class Lineage {
   }
 
   /**
-   * Before anything is removed because the catalog does not list it.
-   * @throws KwamError INTEGRITY  the catalog is not the one that knows the packs here, or went back to an earlier state.
+   * Before anything is removed because the catalog does not list it, and after that was read: what a look before the reading says would not
+   * hold for what is read.
+   * @throws KwamError INTEGRITY  the catalog is damaged, is not the one that knows the packs here, or went back to an earlier state.
    */
   async require(): Promise<void> {
     const doubt = this.#judge(await this.#look());
     if (doubt !== undefined) throw doubt;
+    await this.#options.control.requireWhole();
   }
 
   /** False instead of an error, for what is only tidied. */

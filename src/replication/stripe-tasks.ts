@@ -98,17 +98,21 @@ export const encodeStripe = defineTask('encode-stripe', (context, input: EncodeS
   return sealAll(context, input);
 });
 
-/** All of them or none: a shard without its stripe would only take room. */
+/** All of them or none: a shard without its stripe would only take room. One that was here before may be relied on, and stays. */
 function sealAll(context: WorkerContext, input: EncodeStripeInput): SealedPack[] {
   const { fileSystem } = context;
-  const sealed: SealedPack[] = [];
+  const added: string[] = [];
   try {
-    for (const [shardIndex, path] of input.paths.entries())
-      sealed.push(sealShard(context, input, shardIndex, path, input.packs));
-    return sealed;
+    return input.paths.map((path, shardIndex) => {
+      const frame = frameOf(context, input, shardIndex, path);
+      const target = packPath(input.packs, frame.id);
+      const wasHere = fileSystem.exists(target);
+      const sealed = sealShard(context, frame, path, input.packs);
+      if (!wasHere) added.push(target);
+      return sealed;
+    });
   } catch (error) {
-    for (const { id } of sealed) fileSystem.remove(packPath(input.packs, id));
-    for (const path of input.paths) fileSystem.remove(path);
+    for (const path of [...added, ...input.paths]) fileSystem.remove(path);
     throw error;
   }
 }
@@ -144,29 +148,49 @@ function writeColumn(context: WorkerContext, file: FileHandle, start: number, by
   context.fileSystem.write(file, [bytes], payloadOffset(start));
 }
 
-/**
- * Hashes the slices of a shard file whose payloads are complete, adds its headers, and makes it durable.
- * @throws KwamError PACK_INVALID when it does not come out as `expectedId`; the file is removed then.
- */
-function sealShard(
+/** What a shard file becomes a pack with. */
+interface ShardFrame {
+  readonly id: DigestHex;
+  readonly header: Uint8Array;
+  readonly index: Uint8Array;
+  readonly records: readonly RecordHeader[];
+}
+
+/** Hashes the slices of a shard file whose payloads are complete. */
+function frameOf(
   context: WorkerContext,
   input: StripeIdentity,
   shardIndex: number,
   path: string,
-  packs: string,
-  expectedId?: DigestHex,
-): SealedPack {
+): ShardFrame {
   const stripe = stripeOf(input.packBytes, input.scheme.dataShards);
   const header = shardHeader(input, shardIndex);
   const records = Array.from({ length: stripe.sliceCount }, (_, slice) =>
     sliceRecord(context, stripe, slice, path),
   );
   const index = encodeIndex(records);
-  const id = toHex(packIdOf(header, index));
-  if (expectedId !== undefined && id !== expectedId) {
-    context.fileSystem.remove(path);
-    throw notTheShard(shardIndex, expectedId, id);
-  }
+  return { id: toHex(packIdOf(header, index)), header, index, records };
+}
+
+/** @throws KwamError PACK_INVALID when it does not come out as `expectedId`; the file is removed then. */
+function sealRebuilt(
+  context: WorkerContext,
+  input: StripeIdentity & Pick<SealRebuiltInput, 'path' | 'packs' | 'shardIndex' | 'expectedId'>,
+): SealedPack {
+  const { path, packs, shardIndex, expectedId } = input;
+  const frame = frameOf(context, input, shardIndex, path);
+  if (frame.id === expectedId) return sealShard(context, frame, path, packs);
+  context.fileSystem.remove(path);
+  throw notTheShard(shardIndex, expectedId, frame.id);
+}
+
+/** Adds its headers to a shard file and makes it durable. */
+function sealShard(
+  context: WorkerContext,
+  { header, index, records }: ShardFrame,
+  path: string,
+  packs: string,
+): SealedPack {
   withFiles(context, [path], 'update', ([file]) => {
     context.fileSystem.write(file!, [header], 0);
     for (const [slice, record] of records.entries()) {
@@ -231,8 +255,7 @@ export const reconstructShard = defineTask(
         writeColumn(context, file!, start, bytes),
       );
     });
-    const { shardIndex, path, packs, expectedId } = input;
-    return sealShard(context, input, shardIndex, path, packs, expectedId);
+    return sealRebuilt(context, input);
   },
 );
 
@@ -245,11 +268,7 @@ export interface SealRebuiltInput extends StripeIdentity {
 }
 
 /** Makes a shard pack of a file whose payloads came as partial sums; it counts only with the id that the producer recorded. */
-export const sealRebuiltShard = defineTask(
-  'seal-rebuilt-shard',
-  (context, input: SealRebuiltInput): SealedPack =>
-    sealShard(context, input, input.shardIndex, input.path, input.packs, input.expectedId),
-);
+export const sealRebuiltShard = defineTask('seal-rebuilt-shard', sealRebuilt);
 
 function eachColumn(
   context: WorkerContext,

@@ -304,8 +304,9 @@ export class Store {
       try {
         return await this.#indexContents({ ...sealed, header, records });
       } catch (error) {
+        // A damaged index may have forgotten that this pack was acknowledged before: then the file stays, and the next start finds it.
+        if (this.#damagedEntries === 0) this.fileSystem.remove(this.packFile(sealed.id));
         this.#indexDamaged = true;
-        this.fileSystem.remove(this.packFile(sealed.id));
         throw error;
       }
     });

@@ -36,6 +36,7 @@ function breakable(store: ControlStore) {
     async *watch(prefix, options) {
       for await (const event of store.watch(prefix, options)) yield await guard(async () => event);
     },
+    requireWhole: () => guard(() => store.requireWhole()),
     close: () => store.close(),
   };
   return {

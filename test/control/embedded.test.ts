@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { EmbeddedControlStore } from '../../src/control/embedded.ts';
@@ -113,6 +114,23 @@ describe('the embedded control store on disk', () => {
     }
     expect(refused).toBeGreaterThan(10);
   }, 600_000);
+
+  it('finds a key that rots while it is open, which a read does not show', async () => {
+    const store = open();
+    for (const name of ['a', 'b', 'c']) await store.transact([], [put(`objects/${name}`, name)]);
+    await store.requireWhole();
+    const file = path.join(directory, 'control.sqlite');
+    const other = new DatabaseSync(file);
+    other.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+    const bytes = fs.readFileSync(file);
+    bytes[bytes.lastIndexOf('eobjects/b') + 3]! ^= 1;
+    fs.writeFileSync(file, bytes);
+    other.exec("INSERT INTO control VALUES (x'7a', x'00')");
+    other.close();
+    expect(await store.get('objects/b')).toBeUndefined();
+    await expect(store.requireWhole()).rejects.toMatchObject({ code: 'INTEGRITY' });
+    await store.close();
+  });
 
   it('says so when its folder cannot be made', () => {
     fs.writeFileSync(path.join(directory, 'file'), '');

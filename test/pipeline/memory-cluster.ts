@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { systemClock } from '../../src/clock.ts';
 import type { Member } from '../../src/cluster/membership.ts';
 import { Peers } from '../../src/cluster/peers.ts';
+import type { ControlStore } from '../../src/control/control-store.ts';
 import { MemoryControlStore } from '../../src/control/memory.ts';
 import { DedupIndex } from '../../src/dedup/dedup-index.ts';
 import type { DigestHex } from '../../src/digest.ts';
@@ -59,6 +60,8 @@ export interface ClusterOptions {
   readonly heapBytes?: number;
   readonly worker?: Partial<WorkerOptions>;
   readonly faults?: MemoryFaults;
+  /** In memory unless given; whoever gives it closes it. */
+  readonly control?: ControlStore;
   /** Where the nodes' directories are made; a temporary directory unless given. */
   readonly directory?: string;
 }
@@ -147,7 +150,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const replaced: string[] = [];
   const pool = testPool(options, replaced);
   const network = memoryNetwork(options.faults);
-  const catalog = new Catalog(new MemoryControlStore({ clock: systemClock }));
+  const catalog = new Catalog(options.control ?? new MemoryControlStore({ clock: systemClock }));
   const { signer, publicKey } = await createSigner();
   const members: Member[] = [];
   const nodes: TestNode[] = [];

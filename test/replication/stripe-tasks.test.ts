@@ -224,6 +224,20 @@ describe('encoding a pack', () => {
     });
     expect(fs.readdirSync(layout.incoming)).toEqual([]);
   });
+
+  it('takes away what it made when it fails, and no shard that was here before', async () => {
+    const scheme = schemeOf(4, 2);
+    const before = await stripe(80_000, scheme);
+    const [first, second, , , , last] = before.shards.map(({ id }) => pathOf(id));
+    const kept = fs.readFileSync(first!);
+    fs.rmSync(second!);
+    fs.rmSync(last!);
+    fs.mkdirSync(join(last!, 'in the way'), { recursive: true });
+    expect(await errorOf(stripe(80_000, scheme))).toMatchObject({ code: 'IO' });
+    expect(fs.readFileSync(first!)).toEqual(kept);
+    expect(fs.existsSync(second!)).toBe(false);
+    expect(fs.readdirSync(layout.incoming)).toEqual([]);
+  });
 });
 
 describe('making a pack again', () => {

@@ -70,6 +70,10 @@ export class ControlView implements ControlStore {
     }
   }
 
+  requireWhole(): Promise<void> {
+    return this.#asked(() => this.#store.requireWhole());
+  }
+
   async close(): Promise<void> {}
 
   async #asked<T>(act: () => Promise<T>, mayLoseAnswer = false): Promise<T> {
