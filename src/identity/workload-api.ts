@@ -72,6 +72,8 @@ export class WorkloadApi {
   readonly #reader: StateReader;
   readonly #closing = new AbortController();
   readonly #following: Promise<void>;
+  /** The stream that runs, or the last one. */
+  #newest: ClientReadableStream<StateMessage> | undefined;
 
   constructor(endpoint: string, reader: StateReader, clock: Clock) {
     this.#endpoint = endpoint;
@@ -87,6 +89,7 @@ export class WorkloadApi {
 
   async close(): Promise<void> {
     this.#closing.abort();
+    this.#newest?.cancel();
     await this.#following;
     this.#client.close();
   }
@@ -115,14 +118,10 @@ export class WorkloadApi {
       {},
       metadata,
     );
-    const cancel = (): void => stream.cancel();
-    this.#closing.signal.addEventListener('abort', cancel, { once: true });
+    this.#newest = stream;
     return new Promise((resolve) => {
       let answered = false;
-      const end = (error?: ServiceError): void => {
-        this.#closing.signal.removeEventListener('abort', cancel);
-        resolve({ error, answered });
-      };
+      const end = (error?: ServiceError): void => resolve({ error, answered });
       stream.on('data', (message: StateMessage) => {
         answered = true;
         this.#read(message);

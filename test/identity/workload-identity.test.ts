@@ -216,7 +216,13 @@ describe('the endpoint', () => {
     'unix:///',
     'tcp://agent:8081',
     'tcp://127.0.0.1',
+    'tcp://127.0.0.1:8081/x',
+    'tcp://127.0.0.1:8081?x',
+    'udp://127.0.0.1:8081',
     'http://127.0.0.1:1',
+    'unix:///run/agent.sock#x',
+    'unix:///run/agent.sock?x',
+    'file:///run/agent.sock',
     'x',
   ])('%s is refused', (text) =>
     expect(() => parseEndpoint(text)).toThrow('expected the endpoint of a Workload API'),

@@ -21,7 +21,10 @@ const ROTATION = 'test/transport/rotation.test.ts';
 
 /** The first row whose `source` the path begins with. */
 const ROWS: readonly Row[] = [
-  { source: 'src/identity/workload-', stages: [[WORKLOAD], area('workload API'), [SOURCES]] },
+  {
+    source: 'src/identity/workload-',
+    stages: [['test/identity/workload-api.test.ts'], [WORKLOAD], area('workload API'), [SOURCES]],
+  },
   { source: 'src/identity/der', stages: [['test/identity/der.test.ts'], [WORKLOAD]] },
   { source: 'src/identity/polled-', stages: [[ROTATION], [SOURCES]] },
   {

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -15,6 +15,7 @@ import { parseSpiffeId, parseTrustDomain } from '../../src/identity/spiffe-id.ts
 import { grpcTransport } from '../../src/transport/grpc.ts';
 import type { Transport } from '../../src/transport/transport.ts';
 import { collect, handlerOf } from '../suites/transport.suite.ts';
+import { connectionsTo } from './connections.ts';
 
 const DOMAIN = parseTrustDomain('kwam.test');
 const SERVER = parseSpiffeId('spiffe://kwam.test/node/server');
@@ -130,13 +131,6 @@ it('a server process renews its SVID while a pull runs', async () => {
   child.kill();
   await once(child, 'exit');
 });
-
-/** How many established connections lead to this address (proc(5), /proc/net/tcp). */
-function connectionsTo(address: string): number {
-  const port = Number(address.split(':')[1]).toString(16).toUpperCase().padStart(4, '0');
-  const rows = readFileSync('/proc/net/tcp', 'utf8').split('\n');
-  return rows.filter((row) => new RegExp(`:\\w{4} \\w{8}:${port} 01 `).test(row)).length;
-}
 
 it('a client renews its SVID while a pull runs', async () => {
   const seen: string[] = [];
