@@ -15,7 +15,7 @@ const LAYERS = [
   ['replication'],
   ['repair', 'workload', 'rollout'],
   ['pipeline'],
-  ['service', 'worker', 'background', 'observers'],
+  ['service', 'worker', 'background', 'observers', 'metrics-server'],
   ['data-plane'],
   ['node'],
   ['verify'],

@@ -180,6 +180,7 @@ function assemble(
   const parts: ServiceParts = {
     access: options.access,
     consent: options.consent,
+    exposition: () => options.metrics.registry.metrics(),
     store,
     receiver,
     sums,

@@ -1,14 +1,11 @@
 /**
- * The measurements of one node and the server that shows them.
- * In: counts from every part of the node. Out: Prometheus text on /metrics, liveness on /healthz, readiness on /readyz.
+ * The measurements of one node.
+ * In: counts from every part of the node. Out: a registry, which metrics-server.ts shows.
  * Source: Prometheus "Metric and label naming" (base units, `_total`) and its text exposition format 0.0.4.
  * Holds: no globals, several nodes may live in one process; every series of corruption and of every other labelled
  * counter exists from the start at 0, so that "no corruption" and "not measured" look different.
- * Does not authenticate: listen on loopback or behind something that does.
  */
-import * as http from 'node:http';
 import { Counter, Gauge, Registry } from 'prom-client';
-import { KwamError } from './errors.ts';
 
 /**
  * Where bytes are compared with the producer's digest. At `ingest` that digest is being made: there the sample counts that a
@@ -208,97 +205,4 @@ function levels(family: Family) {
     ),
     memoryBudgetBytes: family.level('kwam_memory_budget_bytes', 'The memory this node may use.'),
   };
-}
-
-export interface Readiness {
-  readonly ready: boolean;
-  /** Why not; one line each. */
-  readonly reasons: readonly string[];
-}
-
-export interface MetricsServer {
-  /** HOST:PORT that it really listens on. */
-  readonly address: string;
-  close(): Promise<void>;
-}
-
-/** @param address  HOST:PORT; port 0 takes a free one. IPv6 hosts in brackets. */
-export async function startMetricsServer(
-  address: string,
-  metrics: Pick<Metrics, 'registry'>,
-  readiness: () => Readiness,
-): Promise<MetricsServer> {
-  const { host, port } = parseAddress(address);
-  const server = http.createServer((request, response) => {
-    answer(request, metrics.registry, readiness).then(
-      ({ status, type, body }) => response.writeHead(status, { 'content-type': type }).end(body),
-      (error: unknown) => response.writeHead(500, plain).end(`could not answer: ${String(error)}\n`),
-    );
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) => reject(cannotListen(address, cause)));
-    server.listen(port, host, resolve);
-  });
-  const bound = server.address();
-  const boundPort = typeof bound === 'object' && bound !== null ? bound.port : port;
-  return {
-    address: `${host.includes(':') ? `[${host}]` : host}:${boundPort}`,
-    close: () =>
-      new Promise((resolve, reject) => {
-        server.close((error) => (error ? reject(error) : resolve()));
-        server.closeAllConnections();
-      }),
-  };
-}
-
-const plainText = 'text/plain; charset=utf-8';
-const plain = { 'content-type': plainText };
-
-interface Answer {
-  readonly status: number;
-  readonly type: string;
-  readonly body: string;
-}
-
-async function answer(
-  request: http.IncomingMessage,
-  registry: Registry,
-  readiness: () => Readiness,
-): Promise<Answer> {
-  const text = (status: number, body: string): Answer => ({ status, type: plainText, body: `${body}\n` });
-  if (request.method !== 'GET' && request.method !== 'HEAD') return text(405, 'only GET and HEAD are served');
-  switch (request.url?.split('?', 1)[0]) {
-    case '/metrics':
-      return { status: 200, type: registry.contentType, body: await registry.metrics() };
-    case '/healthz':
-      return text(200, 'ok');
-    case '/readyz': {
-      const { ready, reasons } = readiness();
-      return ready ? text(200, 'ready') : text(503, ['not ready', ...reasons].join('\n'));
-    }
-    default:
-      return text(404, 'not found; there are /metrics, /healthz and /readyz');
-  }
-}
-
-function parseAddress(address: string): { host: string; port: number } {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(address);
-  const port = Number(match?.[3]);
-  if (match === null || port > 65535) {
-    throw new KwamError('USAGE', `expected a metrics address HOST:PORT, got ${JSON.stringify(address)}`);
-  }
-  return { host: (match[1] ?? match[2])!, port };
-}
-
-function cannotListen(address: string, cause: NodeJS.ErrnoException): KwamError {
-  const remedies: Record<string, string> = {
-    EADDRINUSE: 'the port is in use by another process; stop it or choose another port (0 takes a free one)',
-    EACCES: 'this user may not open that port; choose one above 1023',
-    EADDRNOTAVAIL: 'this machine does not have that address; choose one of its own',
-  };
-  const remedy = remedies[cause.code ?? ''] ?? `${cause.message}; choose another address`;
-  return new KwamError('ENVIRONMENT', `cannot serve metrics on ${address}: ${remedy}`, {
-    cause,
-    context: { address, errno: cause.code },
-  });
 }

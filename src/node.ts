@@ -25,7 +25,8 @@ import { signerOf, trustOf } from './identity/manifest-trust.ts';
 import { pollIdentity } from './identity/polled-identity.ts';
 import type { RegistryOptions } from './images/registry.ts';
 import { identityPollMs } from './limits.ts';
-import { createMetrics, startMetricsServer } from './metrics.ts';
+import { createMetrics } from './metrics.ts';
+import { startMetricsServer } from './metrics-server.ts';
 import {
   type Observing,
   observePool,
@@ -262,17 +263,22 @@ async function serve(
 ): Promise<Pick<RunningNode, 'address' | 'metricsAddress'>> {
   const { plan, name, directory, log } = options;
   const { self, control, audit, identity, metrics, shares } = owned;
-  const transport = grpcTransport({
-    credentials: identity,
-    observer: observeTransport(owned),
-    refused: (remote, error) => log.warn({ remote, error: error.message }, 'a client was refused'),
-  });
+  const refused = (remote: string, error: Error): void =>
+    log.warn({ remote, error: error.message }, 'a client was refused');
+  const transport = grpcTransport({ credentials: identity, observer: observeTransport(owned), refused });
   onClose(() => transport.close());
   const retired = () => loadRetired(join(directory, 'identity'));
   // Read when a manifest needs it; now only to refuse an archive that could not be read then.
   retired();
   let membership: Membership | undefined;
-  const server = await startMetricsServer(self.metricsListen, metrics, () => readinessOf(membership));
+  const access = new Access({ grants: owned.grants, audit });
+  const server = await startMetricsServer({
+    address: self.metricsListen,
+    metrics,
+    readiness: () => readinessOf(membership),
+    door: { credentials: identity, clock: systemClock, refused },
+    admit: (asker) => access.admitMetrics(asker),
+  });
   onClose(() => server.close());
   const metricsAddress = server.address;
   const dataPlane = await runDataPlane(
@@ -282,7 +288,7 @@ async function serve(
       control: control.store,
       transport,
       metricsAddress,
-      access: new Access({ grants: owned.grants, audit }),
+      access,
       consent: consentDesk(options, owned),
       trust: trustOf(identity, retired),
       // One SVID a manifest: its key and its certificates must be of the same pair.

@@ -80,6 +80,8 @@ export interface ServiceParts {
   readonly demand: Demand;
   /** What `node.status` says beside the store's statistics. */
   readonly describe: () => { readonly [name: string]: JsonValue };
+  /** What the metrics port shows. */
+  readonly exposition: () => Promise<string>;
   /** The seconds that reading for a pull took. */
   readonly onRead: (seconds: number) => void;
   /** Space may have become free: an object was removed or replaced. */
@@ -242,6 +244,7 @@ function summaryOf({
 function nodeMethods(parts: ServiceParts): Methods<'node' | 'cluster'> {
   return {
     'node.status': async () => ({ ...parts.describe(), ...parts.store.statistics() }),
+    'node.metrics': async () => ({ text: await parts.exposition() }),
     'node.scrub': async (request, report, { signal }) => {
       const full = fieldsOf(request, 'node.scrub')['full'] === true;
       return scrub(parts.scrub, { full, signal, onProgress: (done, total) => report('scrub', done, total) });

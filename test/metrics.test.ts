@@ -1,5 +1,5 @@
-import { afterEach, describe, expect, it } from 'vitest';
-import { createMetrics, type MetricsServer, type Readiness, startMetricsServer } from '../src/metrics.ts';
+import { describe, expect, it } from 'vitest';
+import { createMetrics } from '../src/metrics.ts';
 
 const build = { version: '1.2.3', codecId: 'c0dec' };
 
@@ -91,70 +91,5 @@ describe('metrics', () => {
     one.silentCorruption.add();
     const { samples } = await exposition(two);
     expect(samples.find(({ name }) => name === 'kwam_silent_corruption_count_total')?.value).toBe(0);
-  });
-});
-
-describe('the metrics server', () => {
-  const servers: MetricsServer[] = [];
-  let state: Readiness = { ready: true, reasons: [] };
-  const start = async (address = '127.0.0.1:0') => {
-    const server = await startMetricsServer(address, createMetrics({ node: 'n1' }, build), () => state);
-    servers.push(server);
-    return server.address;
-  };
-  const get = async (address: string, path: string, method = 'GET') => {
-    const response = await fetch(`http://${address}${path}`, { method });
-    return {
-      status: response.status,
-      type: response.headers.get('content-type'),
-      body: await response.text(),
-    };
-  };
-  afterEach(async () => {
-    for (const server of servers.splice(0)) await server.close();
-    state = { ready: true, reasons: [] };
-  });
-
-  it('serves the exposition format with its content type', async () => {
-    const { status, type, body } = await get(await start(), '/metrics?x=1');
-    expect(status).toBe(200);
-    expect(type).toContain('text/plain; version=0.0.4');
-    expect(parse(body).samples.length).toBeGreaterThan(30);
-  });
-
-  it('tells life from readiness', async () => {
-    const address = await start();
-    expect(await get(address, '/readyz')).toMatchObject({ status: 200, body: 'ready\n' });
-    state = { ready: false, reasons: ['no lease', 'the store is still being checked'] };
-    expect(await get(address, '/readyz')).toMatchObject({
-      status: 503,
-      body: 'not ready\nno lease\nthe store is still being checked\n',
-    });
-    expect(await get(address, '/healthz')).toMatchObject({ status: 200 });
-  });
-
-  it('answers 404 and 405 in text', async () => {
-    const address = await start();
-    expect(await get(address, '/')).toMatchObject({ status: 404, type: 'text/plain; charset=utf-8' });
-    expect((await get(address, '/metrics', 'POST')).status).toBe(405);
-  });
-
-  it('names the port and the remedy when the port is in use', async () => {
-    const address = await start();
-    await expect(start(address)).rejects.toMatchObject({
-      code: 'ENVIRONMENT',
-      message: expect.stringMatching(new RegExp(`${address}: the port is in use .*choose another port`)),
-    });
-  });
-
-  it.each(['9000', 'localhost', '127.0.0.1:99999', ''])('refuses %j as an address', async (address) => {
-    await expect(start(address)).rejects.toMatchObject({ code: 'USAGE' });
-  });
-
-  it('gives its port back at once when closed', async () => {
-    const address = await start();
-    await get(address, '/healthz');
-    await servers.pop()!.close();
-    expect(await start(address)).toBe(address);
   });
 });

@@ -15,7 +15,7 @@ import {
   loadIdentity,
   loadTrustDomain,
 } from '../identity/identity-files.ts';
-import { parseSpiffeId, parseTrustDomain, type SpiffeId } from '../identity/spiffe-id.ts';
+import { dnsNameOf, parseSpiffeId, parseTrustDomain, type SpiffeId } from '../identity/spiffe-id.ts';
 import { clusterDirectory } from './cluster-directory.ts';
 import { parseDurationMs } from './quantity.ts';
 import type { Shell } from './shell.ts';
@@ -145,6 +145,8 @@ const warnOn = (shell: Shell) => (line: string) => shell.note(`kwam-dp: ${line}`
 interface IdentityLine {
   readonly name: string;
   readonly spiffe: string | null;
+  /** Stands for the ID where a TLS client can only ask for a host name. */
+  readonly dnsName: string | null;
   readonly expiresAt: string | null;
   /** Why it cannot be used, or null. */
   readonly problem: string | null;
@@ -153,6 +155,7 @@ interface IdentityLine {
 function factsOf(identity: Identity): Omit<IdentityLine, 'name'> {
   return {
     spiffe: identity.spiffeId,
+    dnsName: dnsNameOf(identity.spiffeId),
     expiresAt: new Date(identity.expiresAtMs).toISOString(),
     problem: null,
   };
@@ -164,7 +167,7 @@ function inspect(directory: string, name: string, warn: (line: string) => void):
     return { name, ...factsOf(loadIdentity(directory, name, Date.now(), warn)) };
   } catch (error) {
     if (!(error instanceof KwamError) || error.code !== 'SVID_INVALID') throw error;
-    return { name, spiffe: null, expiresAt: null, problem: error.message };
+    return { name, spiffe: null, dnsName: null, expiresAt: null, problem: error.message };
   }
 }
 

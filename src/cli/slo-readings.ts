@@ -8,7 +8,7 @@ import { MIB } from '../limits.ts';
 import type { Observed } from '../slo/budget.ts';
 import { sumOf } from '../slo/exposition.ts';
 import { durationText, type Objective } from '../slo/objective.ts';
-import { type ClusterOptions, type NodeName, withCluster } from './cluster-client.ts';
+import { type Cluster, type ClusterOptions, type NodeName, withCluster } from './cluster-client.ts';
 import type { Shell } from './shell.ts';
 
 type Readings = readonly (Observed | undefined)[];
@@ -23,7 +23,7 @@ export async function readNodes(
   objectives: readonly Objective[],
 ): Promise<Readings> {
   const pages = await withCluster(shell, options, async (cluster) =>
-    Promise.all((await cluster.members()).map((node) => pageOf(shell, node))),
+    Promise.all((await cluster.members()).map((node) => pageOf(shell, cluster, node))),
   );
   return readingsOf(objectives, async (series) => sumOfPages(pages, series));
 }
@@ -56,13 +56,18 @@ async function readingsOf(
   return Promise.all(readings);
 }
 
-async function pageOf(shell: Shell, { name, state, metricsAddress }: NodeName): Promise<string | undefined> {
-  if (state !== 'up' || metricsAddress === undefined) {
+/** By a call, which finds every node and proves who asks, wherever its metrics port listens. */
+async function pageOf(
+  shell: Shell,
+  cluster: Cluster,
+  { name, state }: NodeName,
+): Promise<string | undefined> {
+  if (state !== 'up') {
     shell.note(`kwam-dp: nothing is known of ${name}: it is ${state}`);
     return undefined;
   }
   try {
-    return await textAt(new URL(`http://${metricsAddress}/metrics`));
+    return (await cluster.ask<{ text: string }>(name, 'node.metrics', {})).text;
   } catch (error) {
     if (!(error instanceof KwamError)) throw error;
     shell.note(`kwam-dp: nothing is known of ${name}: ${error.message}`);

@@ -29,6 +29,7 @@ export const METHODS = {
   'object.list': 'discover',
   'object.remove': 'replicate',
   'node.status': 'discover',
+  'node.metrics': 'discover',
   'node.scrub': 'replicate',
   'node.repair': 'replicate',
   'node.explain': 'discover',
@@ -50,6 +51,10 @@ const LOOPBACK = ['127.0.0.0/8', '::1/128'].map((network) => parseNetwork(networ
 /** A pull has no name on the wire; this is what the audit log calls it. */
 export const PULL = 'pull';
 const PULL_CAPABILITY: Capability = 'replicate';
+
+/** A look at the metrics port, likewise. */
+const METRICS = 'metrics';
+const METRICS_CAPABILITY: Capability = 'discover';
 
 export interface Caller {
   readonly peer: string;
@@ -81,6 +86,10 @@ export class Access {
 
   admitPull(caller: Caller): void {
     this.#decide(PULL, PULL_CAPABILITY, caller);
+  }
+
+  admitMetrics(caller: Caller): void {
+    this.#decide(METRICS, METRICS_CAPABILITY, caller);
   }
 
   /** Recorded first: what cannot be recorded is not allowed. */

@@ -81,10 +81,19 @@ export class Doorkeeper {
 
   /** @throws KwamError UNAUTHENTICATED  also when the SVID has expired since the connection was made. */
   peerOf(call: KnownCall): PeerId {
-    const certificate = call.getAuthContext().sslPeerCertificate;
-    const admission = certificate === undefined ? undefined : this.#admitted.get(certificate.fingerprint256);
+    return this.#peerWith(call.getAuthContext().sslPeerCertificate?.fingerprint256, call.getPeer());
+  }
+
+  /** The same for a socket that was entered. */
+  peerOn(socket: TLSSocket): PeerId {
+    const remote = `${socket.remoteAddress}:${socket.remotePort}`;
+    return this.#peerWith(socket.getPeerCertificate().fingerprint256, remote);
+  }
+
+  #peerWith(fingerprint: string | undefined, remote: string): PeerId {
+    const admission = fingerprint === undefined ? undefined : this.#admitted.get(fingerprint);
     if (admission === undefined)
-      throw this.#refusals.get(call.getPeer()) ?? unauthenticated('client refused', 'no SVID');
+      throw this.#refusals.get(remote) ?? unauthenticated('client refused', 'no SVID');
     if (this.#options.clock.now() > admission.expiresAtMs) {
       const when = new Date(admission.expiresAtMs).toISOString();
       throw unauthenticated(

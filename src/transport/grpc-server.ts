@@ -24,10 +24,10 @@ import { formatAddress, parseAddress } from './address.ts';
 import type { CredentialSource, Credentials } from './credentials.ts';
 import { CreditGate } from './credit.ts';
 import { Doorkeeper } from './doorkeeper.ts';
-import { untilExpiry } from './expiry.ts';
 import { lostPeer, portTaken } from './failures.ts';
 import { ERROR_TRAILER, STREAM_PATH } from './grpc-method.ts';
 import { creditBytesOf, type Send, serveStream } from './serve-stream.ts';
+import { endAtExpiry, tlsServerOptions } from './tls-server.ts';
 import {
   type Handler,
   type Listener,
@@ -37,7 +37,6 @@ import {
 } from './transport.ts';
 import { decodeCredit, decodeOpen, encodeError, encodeJson } from './wire.ts';
 
-const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** A refused client needs one round trip to hear why. */
 const REFUSED_LINGER_MS = 2_000;
 
@@ -94,19 +93,8 @@ function serverOptions(keepaliveMs: number): ChannelOptions {
   };
 }
 
-function tlsOptions(credentials: Credentials) {
-  return {
-    cert: credentials.certificateChainPem,
-    key: credentials.privateKeyPem,
-    ca: credentials.bundlePem,
-    requestCert: true,
-    // The doorkeeper refuses instead, so that it can say why.
-    rejectUnauthorized: false,
-    minVersion: 'TLSv1.3',
-    ALPNProtocols: ['h2'],
-    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
-  } as const;
-}
+const tlsOptions = (credentials: Credentials) =>
+  ({ ...tlsServerOptions(credentials), ALPNProtocols: ['h2'] }) as const;
 
 function admit(
   socket: TLSSocket,
@@ -121,13 +109,6 @@ function admit(
   if (expiresAtMs === undefined) setTimeout(() => socket.destroy(), REFUSED_LINGER_MS).unref();
   else void endAtExpiry(socket, clock, Math.min(expiresAtMs, credentials.current.expiresAtMs));
   injector.injectConnection(socket);
-}
-
-/** Neither side's certificate is outlived, whatever the client does. */
-async function endAtExpiry(socket: TLSSocket, clock: Clock, expiresAtMs: number): Promise<void> {
-  const closed = new AbortController();
-  socket.once('close', () => closed.abort());
-  if (await untilExpiry(clock, () => expiresAtMs, closed.signal)) socket.destroy();
 }
 
 function bind(tls: TlsServer, address: string): Promise<string> {

@@ -1,4 +1,5 @@
 /** The identity commands as processes: an authority, SVIDs, what is shown, and what is refused. */
+import { X509Certificate } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -34,6 +35,8 @@ describe('identity', () => {
     // Renewed without --id, it stays who it is.
     const [renewed] = (await documentOf(at('issue', 'n0001'))).identities;
     expect(renewed.spiffe).toBe('spiffe://example.org/node/n0001');
+    const { subjectAltName } = new X509Certificate(fs.readFileSync(join(ROOT, 'cluster/identity/n0001.pem')));
+    expect(subjectAltName).toContain(`DNS:${renewed.dnsName}`);
     const { identities } = await documentOf(at('show'));
     expect(identities.map((one: { name: string }) => one.name)).toEqual(['n0001', 'trainer']);
     expect((await runHere(at('show', 'n0001'))).stdout).toContain('spiffe://example.org/node/n0001');

@@ -13,15 +13,19 @@ const NODES = {
 const NODE = 'spiffe://kwam/acme/cl-7/az1/pod0/n0001/node';
 const INSIDE = '10.40.7.8';
 
+const accessBy = (grants = [GRANT, NODES]): Access =>
+  new Access({ grants: compileGrants(grants), audit: { append: () => undefined } });
+
 function admit(
   peer: string,
   method: string,
   address: string | undefined = INSIDE,
   grants = [GRANT, NODES],
 ): unknown {
-  const access = new Access({ grants: compileGrants(grants), audit: { append: () => undefined } });
-  return access.admit(method, { peer, address });
+  return accessBy(grants).admit(method, { peer, address });
 }
+
+const scrape = (peer: string, address = INSIDE): unknown => accessBy().admitMetrics({ peer, address });
 
 const refused = (rule: string, input: string, attempt: () => unknown): Refusal => ({
   input,
@@ -35,6 +39,7 @@ export const calls: Area = {
     admit(SEED, 'cluster.status'),
     admit(NODE, 'pack.have'),
     admit(SEED, 'consent.redeem'),
+    scrape(SEED),
     ...['127.0.0.1', '::ffff:127.8.9.1', '::1'].map((address) => admit(NODE, 'object.put', address)),
   ],
   rows: [
@@ -50,6 +55,11 @@ export const calls: Area = {
     refused('grant-peer', 'an ID that ends like the pattern', () => admit(`${SEED}s`, 'pack.have')),
     refused('grant-capability', 'a node that looks around', () => admit(NODE, 'cluster.status')),
     refused('grant-capability', 'a node that redeems consent', () => admit(NODE, 'consent.redeem')),
+    refused('grant-capability', 'a node that looks at the metrics port', () => scrape(NODE)),
+    refused('grant-discover-scope', 'the metrics port from outside its networks', () =>
+      scrape(SEED, '10.41.0.1'),
+    ),
+    refused('grant-peer', 'the metrics port for a stranger', () => scrape('spiffe://kwam/client/x')),
     refused('local-path', 'a node elsewhere that has a file of this one read', () =>
       admit(NODE, 'object.put'),
     ),

@@ -8,11 +8,18 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import { createMetrics, startMetricsServer } from '../../src/metrics.ts';
+import { systemClock } from '../../src/clock.ts';
+import { initAuthority, issueIdentity } from '../../src/identity/identity-files.ts';
+import { dnsNameOf, parseSpiffeId, parseTrustDomain } from '../../src/identity/spiffe-id.ts';
+import { createMetrics } from '../../src/metrics.ts';
+import { startMetricsServer } from '../../src/metrics-server.ts';
 import { type AlertRule, ruleFile } from '../../src/slo/prometheus-rules.ts';
+import { sourceOf } from '../../src/transport/credentials.ts';
 import { ensureDebianPackage } from '../setup/debian.ts';
 import { OBJECTIVES } from './objectives.ts';
 
+const NODE = parseSpiffeId('spiffe://kwam.test/node/n1');
+const PROMETHEUS = parseSpiffeId('spiffe://kwam.test/client/prometheus');
 const directory = fs.mkdtempSync(join(tmpdir(), 'kwam-rules-'));
 const rules = join(directory, 'rules.yml');
 let promtool: string;
@@ -227,16 +234,39 @@ interface FiringAlert {
 }
 
 describe('a real Prometheus', () => {
-  it('scrapes a node and fires on the first silent corruption', async () => {
+  it('scrapes a node, by an SVID of its own, and fires on the first silent corruption', async () => {
     const metrics = createMetrics({ node: 'n1' }, { version: '0', codecId: '0' });
-    const node = await startMetricsServer('127.0.0.1:0', metrics, () => ({ ready: true, reasons: [] }));
+    const validity = { nowMs: Date.now() };
+    await initAuthority(directory, parseTrustDomain('kwam.test'), validity);
+    const [credentials, prometheusId] = await Promise.all(
+      [NODE, PROMETHEUS].map((id, at) =>
+        issueIdentity(directory, `svid${at}`, id, validity, () => undefined),
+      ),
+    );
+    const node = await startMetricsServer({
+      address: '0.0.0.0:0',
+      metrics,
+      readiness: () => ({ ready: true, reasons: [] }),
+      door: { credentials: sourceOf(credentials!), clock: systemClock, refused: () => undefined },
+      admit: ({ peer }) => expect(peer).toBe(prometheusId!.spiffeId),
+    });
+    const target = `127.0.0.1:${node.address.split(':')[1]}`;
+    // The name that a client asks for stands for the node's SPIFFE ID.
+    const tls = {
+      ca_file: 'ca.pem',
+      cert_file: 'svid1.pem',
+      key_file: 'svid1.key',
+      server_name: dnsNameOf(NODE),
+    };
     const config = join(directory, 'prometheus.yml');
     fs.writeFileSync(
       config,
       stringify({
         global: { scrape_interval: '1s', evaluation_interval: '1s' },
         rule_files: [rules],
-        scrape_configs: [{ job_name: 'kwam', static_configs: [{ targets: [node.address] }] }],
+        scrape_configs: [
+          { job_name: 'kwam', scheme: 'https', tls_config: tls, static_configs: [{ targets: [target] }] },
+        ],
       }),
     );
     const address = `127.0.0.1:${await freePort()}`;
