@@ -4,9 +4,8 @@
  * claims while their tokens are still valid; the one seed that may redeem them has not. One empty file a token, durable before the claim is
  * answered, and kept as the ledger keeps its entries. The memory twin is a Set.
  */
-import * as fs from 'node:fs';
-import { join } from 'node:path';
-import { KwamError } from '../errors.ts';
+import { dirname, join } from 'node:path';
+import { type FileSystem, nodeFileSystem } from '../filesystem.ts';
 
 export interface UsedTokens {
   has(jti: string): boolean;
@@ -14,35 +13,15 @@ export interface UsedTokens {
   add(jti: string): unknown;
 }
 
-export function usedTokensIn(directory: string): UsedTokens {
+export function usedTokensIn(directory: string, fileSystem: FileSystem = nodeFileSystem): UsedTokens {
+  fileSystem.makeDirectory(directory);
+  fileSystem.syncDirectory(dirname(directory));
   return {
-    has: (jti) => fs.existsSync(join(directory, jti)),
+    has: (jti) => fileSystem.exists(join(directory, jti)),
     add: (jti) => {
-      try {
-        fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
-        fs.writeFileSync(join(directory, jti), '', { flush: true });
-        syncDirectory(directory);
-      } catch (cause) {
-        throw unwritable(directory, cause);
-      }
+      const path = join(directory, jti);
+      if (!fileSystem.exists(path)) fileSystem.close(fileSystem.open(path, 'create'));
+      fileSystem.syncDirectory(directory);
     },
   };
-}
-
-function syncDirectory(directory: string): void {
-  const handle = fs.openSync(directory, 'r');
-  try {
-    fs.fsyncSync(handle);
-  } finally {
-    fs.closeSync(handle);
-  }
-}
-
-function unwritable(directory: string, cause: unknown): KwamError {
-  const errno = (cause as NodeJS.ErrnoException).code ?? 'unknown';
-  return new KwamError(
-    errno === 'ENOSPC' ? 'DISK_FULL' : 'IO',
-    `consent: expected to note a used token in ${directory}, got ${errno}; free space or repair the disk, then resume with the same rollout`,
-    { cause, context: { directory, errno } },
-  );
 }

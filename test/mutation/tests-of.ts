@@ -43,13 +43,24 @@ const ROWS: readonly Row[] = [
   },
   {
     source: 'src/rollout/ledger',
-    stages: [['test/rollout/redeem.test.ts'], area('consent'), ['test/cli/consent.test.ts']],
+    stages: [['test/rollout/redeem.test.ts'], area('consent'), ['test/rollout/image-release.test.ts']],
   },
+  {
+    source: 'src/rollout/image-',
+    stages: [['test/rollout/image-release.test.ts'], area('consent')],
+  },
+  { source: 'src/rollout/used-', stages: [['test/rollout/used-tokens.test.ts']] },
   {
     source: 'src/rollout/',
     stages: [
       area('consent'),
-      ['test/rollout/redeem.test.ts', 'test/rollout/consent-desk.test.ts', 'test/cli/consent.test.ts'],
+      [
+        'test/rollout/redeem.test.ts',
+        'test/rollout/consent-desk.test.ts',
+        'test/rollout/image-release.test.ts',
+        'test/rollout/public-keys.test.ts',
+        'test/cli/consent.test.ts',
+      ],
       [ACCESS],
     ],
   },
