@@ -48,7 +48,7 @@ export function keepGauges(
   log: Logger,
 ): Stop {
   const count = async (): Promise<void> => {
-    const { packs, bytes } = store.statistics();
+    const { packs, bytes } = store.presence();
     metrics.storedPacks.set(packs);
     metrics.storedBytes.set(bytes);
     metrics.scrubProgress.set(rounds.progress);

@@ -18,7 +18,18 @@ export function keyBytes(key: string): Buffer {
 }
 
 export function compareKeys(a: string, b: string): number {
-  return Buffer.compare(keyBytes(a), keyBytes(b));
+  const common = Math.min(a.length, b.length);
+  for (let i = 0; i < common; i++) {
+    const [x, y] = [a.charCodeAt(i), b.charCodeAt(i)];
+    if (x !== y) return codePointRank(x) - codePointRank(y);
+  }
+  return a.length - b.length;
+}
+
+/** Of a UTF-16 unit: surrogates, of code points above U+FFFF, come after all others. */
+function codePointRank(unit: number): number {
+  if (unit < 0xd800) return unit;
+  return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
 }
 
 export function checkKey(key: string): void {

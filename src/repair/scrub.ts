@@ -58,7 +58,7 @@ const YIELDING_SLOWDOWN = 10;
 
 export async function scrub(services: ScrubServices, request: ScrubRequest): Promise<ScrubResult> {
   const { store, clock, limits, rounds, demand } = services;
-  const bytesTotal = store.statistics().bytes;
+  const bytesTotal = store.presence().bytes;
   const result = { packs: 0, checkedBytes: 0, corrupt: 0, quarantined: 0 };
   const started = clock.monotonic();
   let dueMs = 0;

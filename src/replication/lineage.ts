@@ -18,7 +18,7 @@ import type { Store } from '../store/store.ts';
 
 export interface LineageOptions {
   readonly control: Pick<ControlStore, 'get' | 'transact' | 'requireWhole'>;
-  readonly store: Pick<Store, 'getNote' | 'putDurableNote' | 'statistics'>;
+  readonly store: Pick<Store, 'getNote' | 'putDurableNote' | 'presence'>;
   readonly node: string;
   readonly random: Pick<Random, 'fill'>;
   /** Called when the answer changes: why nothing may be removed, or undefined. */
@@ -113,7 +113,7 @@ export class Lineage {
   }
 
   #doubtOf({ identity, witness }: Sight): KwamError | undefined {
-    if (this.#options.store.statistics().packs === 0) return undefined;
+    if (this.#options.store.presence().packs === 0) return undefined;
     const note = this.#note();
     if (note === undefined) return doubtOf('a note of the catalog that knows them', 'none that is readable');
     const named = identityOf(identity);

@@ -255,13 +255,21 @@ export class Store {
 
   statistics(): StoreStatistics {
     const counts = { present: 0, quarantined: 0, missing: 0, remote: 0 };
-    let bytes = 0;
+    for (const { state } of this.#packs.all()) counts[state]++;
+    const { present: _, ...others } = counts;
+    const { chunkCount: chunks } = this.#index;
+    return { ...this.presence(), chunks, ...others, damagedEntries: this.#damagedEntries };
+  }
+
+  /** What is present; unlike all `statistics` it asks the index for nothing, and may be looked at every second. */
+  presence(): Pick<StoreStatistics, 'packs' | 'bytes'> {
+    let [packs, bytes] = [0, 0];
     for (const pack of this.#packs.all()) {
-      counts[pack.state]++;
-      if (pack.state === 'present') bytes += pack.bytes;
+      if (pack.state !== 'present') continue;
+      packs++;
+      bytes += pack.bytes;
     }
-    const { present: packs, ...others } = counts;
-    return { packs, bytes, chunks: this.#index.chunkCount, ...others, damagedEntries: this.#damagedEntries };
+    return { packs, bytes };
   }
 
   getNote(key: string): string | undefined {

@@ -30,15 +30,7 @@ function lineageOf(catalog = control, node = 'n0001', noted = notes): Lineage {
     store: {
       getNote: (key) => noted.get(key),
       putDurableNote: (key, text) => void noted.set(key, text),
-      statistics: () => ({
-        packs,
-        bytes: 0,
-        chunks: 0,
-        quarantined: 0,
-        missing: 0,
-        remote: 0,
-        damagedEntries: 0,
-      }),
+      presence: () => ({ packs, bytes: 0 }),
     },
     onJudged: (doubt) => judged.push(doubt?.message),
   });
