@@ -20,6 +20,7 @@ import { Peers } from './cluster/peers.ts';
 import type { ControlStore } from './control/control-store.ts';
 import type { DedupIndex } from './dedup/dedup-index.ts';
 import type { Digest } from './digest.ts';
+import { KwamError } from './errors.ts';
 import { HealthWatch } from './health/watch.ts';
 import type { Signer, TrustFunction } from './manifest/dsse.ts';
 import {
@@ -31,6 +32,7 @@ import {
   observeRebuild,
   observeReceiver,
   observeRepair,
+  observeRounds,
   observeScrub,
 } from './observers.ts';
 import type { KnownChunks } from './pipeline/known-chunks.ts';
@@ -108,8 +110,7 @@ export async function runDataPlane(options: DataPlaneOptions, onClose: OnClose):
   const { parts, garbage } = assemble(options, peers, addresses);
   onClose(() => garbage.stop());
 
-  // Before anybody can bring packs: a node without any takes the catalog that it finds.
-  await parts.lineage.witness();
+  await witnessFirst(options, parts.lineage);
   onClose(keepWitness(parts.lineage, clock, log));
   const { address } = await transport.listen(self.listen, createHandler(parts));
   addresses.address = address;
@@ -124,6 +125,20 @@ export async function runDataPlane(options: DataPlaneOptions, onClose: OnClose):
   onClose(scrubRegularly(parts.scrub, random, log));
   onClose(sweepOrphans(parts.orphans, (options.orphans ?? ORPHANS).intervalMs, clock, log));
   return { address, parts, membership };
+}
+
+/**
+ * Before anybody can bring packs: a node without any takes the catalog that it finds. Where there are packs there is a note too, if an
+ * older one: a disk that takes no more must not keep it from serving them.
+ */
+async function witnessFirst({ store, log }: DataPlaneOptions, lineage: Lineage): Promise<void> {
+  try {
+    await lineage.witness();
+  } catch (error) {
+    const isOfDisk = error instanceof KwamError && (error.code === 'DISK_FULL' || error.code === 'IO');
+    if (!isOfDisk || store.presence().packs === 0) throw error;
+    log.warn({ error: String(error) }, 'the catalog got no new witness of this node; it is tried again');
+  }
 }
 
 /** Connects the parts: who replicates through whom, who reports to whom. */
@@ -211,7 +226,7 @@ function assemble(
       clock,
       limits: plan.scrub,
       observer: observeScrub(options, store),
-      rounds: new ScrubRounds(store, clock),
+      rounds: new ScrubRounds(store, clock, observeRounds(options)),
       demand,
     },
     demand,

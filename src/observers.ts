@@ -124,6 +124,14 @@ export function observeScrub(observing: Observing, store: Store): ScrubObserver 
   };
 }
 
+export function observeRounds({ log }: Observing): (error: KwamError) => void {
+  return (error) =>
+    log.warn(
+      { error: String(error) },
+      'how far the scrub has come was not noted; a restart goes back further',
+    );
+}
+
 type RestoreObserver = Pick<
   RestoreServices,
   'onOwnCorrupt' | 'onOwnUnreadable' | 'onForeignCorrupt' | 'onForeignUnreadable' | 'onVerified'

@@ -4,10 +4,12 @@
  * store, so that a restart goes on with the round and does not make anything look younger.
  * Holds: every byte of a present pack was verified, or written, at or after `verifiedSinceMs`; 0 when that is not known, as after the note
  * of a store with packs was lost. A round goes through the packs in ascending order; those that come meanwhile are newer than its start.
+ * A disk that is full stops neither the node nor the round: reading back is how its damage is found.
  * Does not read packs: see scrub.ts.
  */
 import type { Clock } from '../clock.ts';
 import type { DigestHex } from '../digest.ts';
+import { KwamError } from '../errors.ts';
 import type { Store } from '../store/store.ts';
 
 interface Rounds {
@@ -22,14 +24,17 @@ const NOTED_EVERY_PACKS = 16;
 export class ScrubRounds {
   readonly #store: Store;
   readonly #clock: Clock;
+  readonly #onUnnoted: (error: KwamError) => void;
   #rounds: Rounds;
   #packsSinceNote = 0;
 
-  constructor(store: Store, clock: Clock) {
+  /** @param onUnnoted  told when a note could not be written: the older one that stays makes everything look older, and nothing younger. */
+  constructor(store: Store, clock: Clock, onUnnoted: (error: KwamError) => void) {
     this.#store = store;
     this.#clock = clock;
+    this.#onUnnoted = onUnnoted;
     const noted = store.getNote(NOTE);
-    const isFresh = store.statistics().packs === 0;
+    const isFresh = store.presence().packs === 0;
     this.#rounds =
       noted === undefined ? { verifiedSinceMs: isFresh ? clock.now() : 0 } : (JSON.parse(noted) as Rounds);
     if (noted === undefined) this.#note();
@@ -44,7 +49,7 @@ export class ScrubRounds {
   get progress(): number {
     const { round } = this.#rounds;
     if (round === undefined) return 1;
-    const { bytes } = this.#store.statistics();
+    const { bytes } = this.#store.presence();
     return bytes === 0 ? 1 : Math.min(1, round.bytesDone / bytes);
   }
 
@@ -73,6 +78,11 @@ export class ScrubRounds {
 
   #note(): void {
     this.#packsSinceNote = 0;
-    this.#store.putNote(NOTE, JSON.stringify(this.#rounds));
+    try {
+      this.#store.putNote(NOTE, JSON.stringify(this.#rounds));
+    } catch (error) {
+      if (!(error instanceof KwamError)) throw error;
+      this.#onUnnoted(error);
+    }
   }
 }

@@ -2,8 +2,9 @@
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Clock } from '../../src/clock.ts';
+import { KwamError } from '../../src/errors.ts';
 import { nodeFileSystem } from '../../src/filesystem.ts';
 import { seededRandom } from '../../src/random.ts';
 import { type ScrubServices, scrub } from '../../src/repair/scrub.ts';
@@ -16,6 +17,10 @@ import { FakeClock } from '../control/fake-clock.ts';
 import { buildPack, randomPayloads } from '../store/packs.ts';
 
 const HOUR_MS = 3_600_000;
+/** No note fails here that is not meant to. */
+const fail = (error: KwamError): never => {
+  throw error;
+};
 const PACKS = 5;
 let directory: string;
 let store: Store;
@@ -64,7 +69,7 @@ function servicesWith(
     clock: sleeping,
     limits: { intervalMs: HOUR_MS, bytesPerSecondMax: 1e12 },
     observer,
-    rounds: new ScrubRounds(store, clock),
+    rounds: new ScrubRounds(store, clock, fail),
     demand: { isPressing: false },
     seen,
     ...changes,
@@ -84,7 +89,7 @@ test('the age of the oldest byte grows until a whole round is done, and counts f
   );
   expect(sleptMs).toBeGreaterThan(0);
   expect(services.rounds.ageMs).toBe(sleptMs);
-  expect(new ScrubRounds(store, clock).ageMs).toBe(sleptMs);
+  expect(new ScrubRounds(store, clock, fail).ageMs).toBe(sleptMs);
 });
 
 test('a round that was cut off goes on after a restart, and only what is left is read', async () => {
@@ -114,7 +119,25 @@ test('how far a round was is noted, so that a killed process loses some packs of
   rounds.begin(true);
   for (let i = 0; i < 16; i++) rounds.passed(first!, 1);
   rounds.passed(others[0]!, 1);
-  expect(new ScrubRounds(store, clock).begin(false)).toBe(first);
+  expect(new ScrubRounds(store, clock, fail).begin(false)).toBe(first);
+});
+
+test('a disk that takes no note stops no round, and what an older note says is never too young', async () => {
+  const services = servicesWith();
+  await fill();
+  clock.advance(HOUR_MS);
+  const full = new KwamError('DISK_FULL', 'the disk is full', { retryable: true });
+  const unnoted: KwamError[] = [];
+  const putNote = vi.spyOn(store, 'putNote').mockImplementation(() => {
+    throw full;
+  });
+  const rounds = new ScrubRounds(store, clock, (error) => unnoted.push(error));
+  await scrub({ ...services, rounds }, { full: true, ...quiet });
+  putNote.mockRestore();
+  expect(services.seen.packs).toBe(PACKS);
+  expect(rounds.ageMs).toBeLessThan(HOUR_MS);
+  expect(new Set(unnoted)).toEqual(new Set([full]));
+  expect(new ScrubRounds(store, clock, fail).ageMs).toBeGreaterThanOrEqual(HOUR_MS);
 });
 
 test('a store whose note is gone does not look young', async () => {

@@ -105,9 +105,13 @@ async function counted(series: string): Promise<number> {
 const silent = (): Promise<number> => counted('kwam_silent_corruption_count_total');
 const detected = (site: string): Promise<number> => counted(`kwam_corruption_detected_total{site="${site}"`);
 
+const unnoted = (error: Error): never => {
+  throw error;
+};
+
 function servicesWith(pool: WorkerPool): ScrubServices {
   const limits = { intervalMs: 1, bytesPerSecondMax: 1e12 };
-  const [rounds, demand] = [new ScrubRounds(store, systemClock), { isPressing: false }];
+  const [rounds, demand] = [new ScrubRounds(store, systemClock, unnoted), { isPressing: false }];
   return {
     store,
     pool,
