@@ -48,7 +48,7 @@ export interface MemoryFaults {
   readonly silenceMs?: number;
 }
 
-export type NetworkFault = 'break' | 'flip' | 'loss' | 'duplicate' | 'blocked';
+export type NetworkFault = 'break' | 'flip' | 'loss' | 'duplicate' | 'blocked' | 'delay' | 'reorder';
 
 export interface MemoryNetwork {
   transport(self: PeerId, observer?: TransportObserver): Transport;
@@ -108,6 +108,9 @@ class MemoryWire {
   readonly #onFault: (fault: NetworkFault) => void;
   readonly #faults: MemoryFaults;
   readonly #random: Random;
+  /** Of each direction, which of its messages arrived that was sent last. */
+  readonly #newest = new Map<string, number>();
+  #sent = 0;
 
   constructor(faults: MemoryFaults | undefined, clock: Clock, onFault: (fault: NetworkFault) => void) {
     this.clock = clock;
@@ -153,21 +156,33 @@ class MemoryWire {
   lane(from: PeerId, to: PeerId, onSilence: () => void): (act: () => void) => void {
     let last: Promise<void> = Promise.resolve();
     let isLost = false;
-    const deliver = (act: () => void): void => {
+    const direction = directionOf(from, to);
+    const deliver = (act: () => void, number: number): void => {
       if (isLost) return;
-      isLost = this.isBlocked(from, to);
-      if (isLost) void this.silence().then(onSilence);
-      else act();
+      isLost = this.blocked.has(direction);
+      if (isLost) return void this.silence().then(onSilence);
+      this.#arrived(direction, number);
+      act();
     };
     return (act) => {
       const pause = this.#latencyMs();
-      last = last.then(() => (pause > 0 ? this.clock.sleep(pause) : undefined)).then(() => deliver(act));
+      const number = this.#sent++;
+      last = last
+        .then(() => (pause > 0 ? this.clock.sleep(pause) : undefined))
+        .then(() => deliver(act, number));
     };
+  }
+
+  #arrived(direction: string, number: number): void {
+    const newest = this.#newest.get(direction) ?? -1;
+    if (number < newest) this.#onFault('reorder');
+    else this.#newest.set(direction, number);
   }
 
   #latencyMs(): number {
     const { latencyMsMin = 0, latencyMsMax = latencyMsMin, resendMsMax = 0 } = this.#faults;
     const latency = latencyMsMin + this.#random.below(latencyMsMax - latencyMsMin + 1);
+    if (latency > 0) this.#onFault('delay');
     const isLate = this.#oneIn(this.#faults.messagesPerLoss, 'loss');
     return isLate ? latency + this.#random.below(resendMsMax + 1) : latency;
   }

@@ -5,7 +5,7 @@
  * changes survives, each directory on its own; unsynced writes survive whole, in part or not at all, each on its own. After a
  * failed sync the dirty bytes are clean and not durable (as on Linux): a second sync succeeds and saves nothing.
  */
-import { dirname } from 'node:path';
+import { dirname, sep } from 'node:path';
 import { KwamError } from '../../src/errors.ts';
 import type { FileHandle, FilePath, FileSystem, OpenMode } from '../../src/filesystem.ts';
 import type { Random } from '../../src/random.ts';
@@ -22,6 +22,9 @@ export type Operation =
 export type Fault = 'EIO' | 'ENOSPC' | 'crash' | 'short';
 /** Asked before each operation; `count` is the number of operations before it. */
 export type FaultSchedule = (operation: Operation, count: number, path: string) => Fault | undefined;
+
+/** What a power failure does to what was not synced. */
+export type Loss = 'lost-write' | 'torn-write' | 'lost-name';
 
 /** Thrown where the power fails; not a KwamError, so that nothing handles it. */
 export class PowerLoss extends Error {
@@ -43,6 +46,7 @@ interface Inode {
 
 interface NameChange {
   readonly path: string;
+  readonly directory: string;
   readonly inode: Inode | undefined;
 }
 
@@ -65,6 +69,8 @@ function notFound(path: string): KwamError {
 export class FaultyFileSystem implements FileSystem {
   operationCount = 0;
   schedule: FaultSchedule = () => undefined;
+  /** Told by `crash` of each loss. */
+  onLoss: (loss: Loss, path: string) => void = () => undefined;
   readonly #random: Random;
   readonly #names = new Map<string, Inode>();
   readonly #durableNames = new Map<string, Inode>();
@@ -106,7 +112,7 @@ export class FaultyFileSystem implements FileSystem {
   #setName(path: string, inode: Inode | undefined): void {
     if (inode === undefined) this.#names.delete(path);
     else this.#names.set(path, inode);
-    this.#pendingNames.push({ path, inode });
+    this.#pendingNames.push({ path, directory: dirname(path), inode });
   }
 
   open(path: FilePath, mode: OpenMode): FileHandle {
@@ -166,7 +172,7 @@ export class FaultyFileSystem implements FileSystem {
     this.#step('syncDirectory', path);
     const waiting = this.#pendingNames.splice(0);
     for (const change of waiting) {
-      if (dirname(change.path) === path) setName(this.#durableNames, change);
+      if (change.directory === path) setName(this.#durableNames, change);
       else this.#pendingNames.push(change);
     }
   }
@@ -198,8 +204,10 @@ export class FaultyFileSystem implements FileSystem {
   }
 
   list(directory: string): string[] {
-    const inside = [...this.#names.keys()].filter((path) => dirname(path) === directory);
-    return inside.map((path) => path.slice(directory.length + 1));
+    const start = directory.length + 1;
+    const isInside = (path: string): boolean =>
+      path.lastIndexOf(sep) === directory.length && path.startsWith(directory);
+    return [...this.#names.keys()].filter(isInside).map((path) => path.slice(start));
   }
 
   makeDirectory(): void {}
@@ -228,27 +236,33 @@ export class FaultyFileSystem implements FileSystem {
     this.#lost = true;
     const after = new FaultyFileSystem(this.#random);
     const survivors = new Map<Inode, Uint8Array>();
-    const contentOf = (inode: Inode): Uint8Array => {
-      const known = survivors.get(inode) ?? this.#surviving(inode);
+    const contentOf = (inode: Inode, path: string): Uint8Array => {
+      const known = survivors.get(inode) ?? this.#surviving(inode, path);
       survivors.set(inode, known);
       return known;
     };
-    for (const [path, inode] of this.#survivingNames()) after.place(path, contentOf(inode));
+    for (const [path, inode] of this.#survivingNames()) after.place(path, contentOf(inode, path));
     return after;
   }
 
   #survivingNames(): Map<string, Inode> {
     const names = new Map(this.#durableNames);
-    const byDirectory = Map.groupBy(this.#pendingNames, (change) => dirname(change.path));
-    for (const changes of byDirectory.values())
-      for (const change of changes.slice(0, this.#random.below(changes.length + 1))) setName(names, change);
+    const byDirectory = Map.groupBy(this.#pendingNames, ({ directory }) => directory);
+    for (const changes of byDirectory.values()) {
+      const survive = this.#random.below(changes.length + 1);
+      for (const [i, change] of changes.entries()) {
+        if (i < survive) setName(names, change);
+        else this.onLoss('lost-name', change.path);
+      }
+    }
     return names;
   }
 
-  #surviving(inode: Inode): Uint8Array {
+  #surviving(inode: Inode, path: string): Uint8Array {
     let bytes = inode.durable;
     for (const change of inode.pending) {
       const fate = this.#random.below(3);
+      if (fate < 2) this.onLoss(fate === 0 ? 'lost-write' : 'torn-write', path);
       if (fate === 0) continue;
       const part = fate === 1 ? this.#torn(change) : change;
       bytes = applied(bytes, part);

@@ -46,7 +46,7 @@ export class Client {
     this.#random = seededRandom(seed * 64 + 40 + index);
     const content = seededRandom(seed);
     this.#blocks = Array.from({ length: BLOCKS }, () =>
-      content.fill(new Uint8Array(KIB + content.below(8 * KIB))),
+      content.fill(new Uint8Array(KIB + content.below(5 * KIB))),
     );
   }
 
@@ -123,7 +123,7 @@ export class Client {
     const files = new Map<string, Uint8Array>();
     for (let i = 1 + this.#random.below(4); i > 0; i--) {
       const blocks = Array.from(
-        { length: this.#random.below(6) },
+        { length: this.#random.below(5) },
         () => this.#blocks[this.#random.below(BLOCKS)]!,
       );
       files.set(

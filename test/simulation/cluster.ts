@@ -122,9 +122,10 @@ export class SimulatedCluster {
         return stormy(network.callsPerDuplicate);
       },
     };
-    return memoryNetwork(faults as never, this.clock, (fault) =>
-      this.journal.fault(`net-${fault}`, 'network'),
-    );
+    return memoryNetwork(faults as never, this.clock, (fault) => {
+      if (fault === 'delay' || fault === 'reorder') this.journal.tally(`net-${fault}`);
+      else this.journal.fault(`net-${fault}`, 'network');
+    });
   }
 
   #createNode(index: number): SimulatedNode {
@@ -198,21 +199,24 @@ export class SimulatedCluster {
         await node.process?.bury();
         const process = new SimulatedProcess(this.#world, node.machine);
         node.process = process;
-        await this.#begin(node, process, tries);
+        await this.#begin(node, process);
+        if (tries === START_TRIES) this.violation(`${node.name} did not start ${tries} times`);
       }
     } finally {
       node.isChanging = false;
     }
   }
 
-  async #begin(node: SimulatedNode, process: SimulatedProcess, tries: number): Promise<void> {
+  async #begin(node: SimulatedNode, process: SimulatedProcess): Promise<void> {
     try {
       await Promise.race([process.start(), process.death]);
     } catch (error) {
       if (process.isAlive && !(error instanceof KwamError)) throw error;
       this.journal.note(node.name, `did not start: ${String(error)}`);
+      const packs = process.isAlive ? process.store?.presence().packs : 0;
+      if (packs && error instanceof KwamError && error.code === 'DISK_FULL')
+        this.violation(`${node.name} has ${packs} packs and does not serve them because its disk is full`);
       process.die();
-      if (tries > START_TRIES) throw error;
     }
     if (!process.isAlive) await this.clock.sleep(1000);
   }
@@ -272,7 +276,8 @@ export class SimulatedCluster {
   }
 }
 
-const START_TRIES = 50;
+/** Seconds: longer than any fault lasts. */
+const START_TRIES = 300;
 
 function planOf({ nodes, factor, erasure, packBytesTarget }: SimulationOptions): Plan {
   const plan = smallPlan({ nodes, factor, ...(erasure && { erasure }) });

@@ -18,10 +18,16 @@ import {
   nodeFileSystem,
 } from '../../src/filesystem.ts';
 import type { Random } from '../../src/random.ts';
-import { type Fault, FaultyFileSystem, type Operation, PowerLoss } from '../faults/faulty-filesystem.ts';
+import {
+  type Fault,
+  FaultyFileSystem,
+  type Loss,
+  type Operation,
+  PowerLoss,
+} from '../faults/faulty-filesystem.ts';
 import type { VirtualClock } from './virtual-clock.ts';
 
-export type DiskFault = 'eio' | 'enospc' | 'power' | 'rot' | 'unreadable' | 'misdirected' | 'lie';
+export type DiskFault = Loss | 'eio' | 'enospc' | 'power' | 'rot' | 'unreadable' | 'misdirected' | 'lie';
 
 /** On average one operation in so many. */
 export interface DiskRates {
@@ -200,6 +206,7 @@ export class Disk {
 
   /** No process may be running on it. */
   losePower(): void {
+    this.#disk.onLoss = this.#options.onFault;
     this.#disk = this.#disk.crash();
     this.operationsToPowerLoss = undefined;
   }

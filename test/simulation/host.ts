@@ -21,8 +21,7 @@ export function installHost(): void {
   const subtle = SubtleCrypto.prototype as unknown as Record<string, unknown>;
   subtle['digest'] = async (_algorithm: unknown, data: Uint8Array) =>
     new Uint8Array(createHash('sha256').update(data).digest()).buffer;
-  subtle['exportKey'] = async (_format: unknown, key: CryptoKey) =>
-    new Uint8Array(KeyObject.from(key).export({ type: 'spki', format: 'der' })).buffer;
+  subtle['exportKey'] = async (_format: unknown, key: CryptoKey) => spkiOf(key).slice().buffer;
   subtle['verify'] = async (_algorithm: unknown, key: CryptoKey, signature: Uint8Array, data: Uint8Array) =>
     verify(null, data, KeyObject.from(key), signature);
   Object.assign(fsPromises, {
@@ -34,9 +33,30 @@ export function installHost(): void {
   syncBuiltinESMExports();
 }
 
+const exported = new WeakMap<CryptoKey, Uint8Array<ArrayBuffer>>();
+
+function spkiOf(key: CryptoKey): Uint8Array<ArrayBuffer> {
+  const spki =
+    exported.get(key) ?? new Uint8Array(KeyObject.from(key).export({ type: 'spki', format: 'der' }));
+  exported.set(key, spki);
+  return spki;
+}
+
+/** Everything that could run without a turn of Node's loop has run: ticks come when no promise is left to go on, and the other way round. */
+export function rest(): Promise<void> {
+  return new Promise((resolve) => process.nextTick(resolve));
+}
+
 /** One turn of Node's loop: everything that could run has run, and ports have delivered. */
 export function turn(): Promise<void> {
   return new Promise((resolve) => realImmediate(resolve));
+}
+
+/** Turns after which a message through a MessagePort has arrived and been answered. */
+export const PORT_TURNS = 4;
+
+export async function turns(): Promise<void> {
+  for (let i = 0; i < PORT_TURNS; i++) await turn();
 }
 
 /** Work that goes on without the clock: time stands still until it is done. */

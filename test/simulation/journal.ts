@@ -3,6 +3,7 @@
  * In: who, what. Out: SHA-256 over every line; the newest lines; faults by kind.
  */
 import { createHash } from 'node:crypto';
+import { type FaultKind, noFaults } from './faults.ts';
 
 const LINES_KEPT = 400;
 
@@ -11,7 +12,7 @@ export class Journal {
   readonly #root: string;
   readonly #nowMs: () => number;
   readonly #lines: string[] = [];
-  readonly faults: Record<string, number> = {};
+  readonly faults = noFaults();
   readonly #onLine: ((line: string) => void) | undefined;
   events = 0;
 
@@ -33,9 +34,14 @@ export class Journal {
     if (this.#lines.length > 2 * LINES_KEPT) this.#lines.splice(0, LINES_KEPT);
   }
 
-  fault(kind: string, who: string, detail = ''): void {
-    this.faults[kind] = (this.faults[kind] ?? 0) + 1;
+  fault(kind: FaultKind, who: string, detail = ''): void {
+    this.faults[kind]++;
     this.note(who, `fault ${kind} ${detail}`);
+  }
+
+  /** One of those that strike all the time: in the count, not in what happened. */
+  tally(kind: FaultKind): void {
+    this.faults[kind]++;
   }
 
   get recent(): readonly string[] {

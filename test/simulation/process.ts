@@ -28,25 +28,46 @@ import { Store } from '../../src/store/store.ts';
 import type { MemoryNetwork } from '../../src/transport/memory.ts';
 import type { ProbeAnswer } from '../../src/transport/probe.ts';
 import type { Handler, PeerId, Transport } from '../../src/transport/transport.ts';
-import { loadKernels, readCodecId } from '../../src/wasm/load.ts';
+import { instantiateKernels, type Kernels } from '../../src/wasm/kernels.ts';
+import { readCodecId, readKernelBytes } from '../../src/wasm/load.ts';
 import type { WorkerPool } from '../../src/workers/pool.ts';
 import { createContext, emptyReport, type Reporting, type WorkerContext } from '../../src/workers/task.ts';
 import type { Disk } from './disk.ts';
-import { counted } from './host.ts';
+import { counted, turns } from './host.ts';
 import { InlinePool } from './inline-pool.ts';
 import type { Journal } from './journal.ts';
 import type { VirtualClock } from './virtual-clock.ts';
 
 /** What tasks run on: one for each machine, for all its lives; kernels take long to load. */
 export interface Bench {
-  readonly kernels: ReturnType<typeof loadKernels>;
+  readonly kernels: Kernels;
   readonly engines: Parameters<typeof createContext>[1];
 }
 
+/** Compiled once a process. */
+const MODULE = new WebAssembly.Module(new Uint8Array(readKernelBytes()));
+
 export async function createBench(): Promise<Bench> {
-  const kernels = loadKernels();
+  const kernels = instantiateKernels(MODULE);
   const referee = await portableEngine(kernels);
   return { kernels, engines: { hash: nativeEngine(kernels), other: wasmEngine(kernels), referee } };
+}
+
+/**
+ * Instances under dedup indexes, each used again once its index has been collected as garbage: to make and unmake them was a third of
+ * what a seed cost. An index clears its instance when it takes it, so that nobody can tell a used one.
+ */
+const instances: { readonly kernels: Kernels; owner: WeakRef<DedupIndex> }[] = [];
+
+function createIndex(): DedupIndex {
+  const options = { entriesMax: LEAST_MEMORY.indexEntriesMax };
+  const free = instances.find(({ owner }) => owner.deref() === undefined);
+  const kernels = free?.kernels ?? instantiateKernels(MODULE);
+  const index = new DedupIndex(kernels, options);
+  const owner = new WeakRef(index);
+  if (free === undefined) instances.push({ kernels, owner });
+  else free.owner = owner;
+  return index;
 }
 
 export const CODEC_ID = readCodecId();
@@ -76,6 +97,8 @@ export interface Machine {
 
 /** No process of the real machine has such a number (Linux: at most 2^22): who had a name is never taken to be alive still. */
 const PID_FIRST = 1 << 23;
+/** Rarer than the product's, in the same proportion: heartbeats would be most of what happens in a quiet hour. */
+const MEMBERSHIP = { leaseMs: 9000, heartbeatMs: 3000 };
 const LEAST_MEMORY = { streamBytes: 16 * MIB, indexEntriesMax: 100_000 };
 
 export class SimulatedProcess {
@@ -138,8 +161,6 @@ export class SimulatedProcess {
     this.#closing.push(() => counted(store.close()));
     journal.note(self.name, `recovered ${JSON.stringify(summaryOf(store))}`);
     const pool = this.#world.plant(this.#pool(mounted, observing));
-    const createIndex = (): DedupIndex =>
-      new DedupIndex(loadKernels(), { entriesMax: LEAST_MEMORY.indexEntriesMax });
     const known = new KnownChunks(createIndex(), store);
     await known.load();
     const transport = this.#world.network.transport(self.spiffe as PeerId, observeTransport(observing));
@@ -177,7 +198,7 @@ export class SimulatedProcess {
         random,
         place: { directory, control: 'simulated' },
         orphans: ORPHANS,
-        membership: { pid: PID_FIRST + random.below(1 << 20) },
+        membership: { ...MEMBERSHIP, pid: PID_FIRST + random.below(1 << 20) },
       },
       (act) => this.#closing.push(act),
     );
@@ -238,8 +259,12 @@ export class SimulatedProcess {
 
   /** Gives back what the dead process has of this one. Its index stays unsealed, as after kill -9. */
   async bury(): Promise<void> {
-    await this.#world.clock.settle();
-    await counted(this.#store?.close() ?? Promise.resolve()).catch(() => undefined);
+    await counted(this.#decay());
+  }
+
+  async #decay(): Promise<void> {
+    await turns();
+    await this.#store?.close().catch(() => undefined);
   }
 
   async stop(): Promise<void> {
@@ -247,7 +272,8 @@ export class SimulatedProcess {
   }
 }
 
-const ORPHANS = { graceMs: 20 * 60_000, intervalMs: 5 * 60_000 };
+/** Longer than any put of the simulation lasts. */
+export const ORPHANS = { graceMs: 10 * 60_000, intervalMs: 2 * 60_000 };
 
 function openKey(): never {
   throw new KwamError('NOT_FOUND', 'no key is kept in a simulation');

@@ -1,27 +1,40 @@
 /**
  * `npm run simulate -- [--seeds N] [--from SEED] [--jobs N] [--bug NAME] [--verbose] [--json]`: many seeds, and what came of them.
- * Out: a summary, as text or as one JSON document; for a seed with a violation its options, what led to it, and how to repeat it.
- * Exit 0 none, 1 some violated, 2 usage. Seeds are spread over processes, because a run uses one core and owns its process's clock.
+ * Out: a summary, as text or as one JSON document, also of what was done when it is interrupted; for a seed with a violation its options,
+ * what led to it, and how to repeat it. Exit 0 none, 1 some violated or a kind of fault never struck, 2 usage.
+ * Seeds are spread over processes, because a run uses one core and owns its process's clock.
  */
-import { type ChildProcess, fork } from 'node:child_process';
+import { fork } from 'node:child_process';
+import { on } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { BUGS, type Bug } from './bugs.ts';
+import { FAULTS, type FaultCounts, type FaultKind, neverStruck, noFaults } from './faults.ts';
 import { type SimulationResult, simulate } from './simulate.ts';
 
 const SCHEMA = 'kwam.simulation/v1';
 const HOUR_MS = 3_600_000;
 const LINES_SHOWN = 60;
+/** Set in the processes that work. */
+const WORKS = 'KWAM_SIMULATION_WORKS';
+/** Memory of buffers and kernels would otherwise make V8 collect its whole heap every 100 ms: a third of the time. */
+const HEAP_FLAGS = [
+  '--external-memory-accounted-in-global-limit',
+  '--initial-heap-size=600',
+  '--min-semi-space-size=32',
+];
 
 interface Summary {
   readonly schema: typeof SCHEMA;
-  readonly seeds: number;
+  seeds: number;
   readonly from: number;
   simulatedHours: number;
   events: number;
   acknowledged: number;
   gets: number;
-  readonly faults: Record<string, number>;
+  readonly faults: FaultCounts;
+  /** Kinds of fault that so many seeds should have met. */
+  neverStruck: readonly FaultKind[];
   readonly violations: { readonly seed: number; readonly what: readonly string[] }[];
   wallSeconds: number;
 }
@@ -71,51 +84,68 @@ function countOf(text: string): number {
     : usage(`expected a whole number above 0, got ${text}`);
 }
 
-/** One process's share: each result is sent as soon as there is one. */
-async function work({ seeds, from, bug, verbose }: Arguments, share: number, shares: number): Promise<void> {
-  Error.stackTraceLimit = 3;
-  for (let seed = from + share; seed < from + seeds; seed += shares) {
+/** One process: each seed that it is told, until it is told no more. */
+async function work({ bug, verbose }: Arguments): Promise<void> {
+  Error.stackTraceLimit = verbose ? 10 : 0;
+  process.on('SIGINT', () => undefined); // of a terminal, meant for the one that leads: what has begun ends
+  for await (const [seed] of on(process, 'message', { close: ['disconnect'] }) as AsyncIterable<[number]>) {
     const result = await simulate(seed, {
       ...(bug && { plant: BUGS[bug] }),
       ...(verbose && { onLine: (line: string) => void process.stderr.write(`${seed}: ${line}\n`) }),
     });
     const recent = result.violations.length > 0 ? result.recent.slice(-LINES_SHOWN) : [];
-    await new Promise<void>((resolve) => process.send!({ ...result, recent }, () => resolve()));
+    process.send!({ ...result, recent });
   }
-  process.disconnect();
 }
 
-function lead(args: Arguments): Promise<Summary> {
+/** Hands the seeds out, until all are done or it is interrupted: then the summary is one of what was done. */
+async function lead(args: Arguments): Promise<Summary> {
   const started = performance.now();
   const summary: Summary = {
     schema: SCHEMA,
-    seeds: args.seeds,
+    seeds: 0,
     from: args.from,
     simulatedHours: 0,
     events: 0,
     acknowledged: 0,
     gets: 0,
-    faults: {},
+    faults: noFaults(),
+    neverStruck: [],
     violations: [],
     wallSeconds: 0,
   };
-  const jobs = Math.min(args.jobs, args.seeds);
-  const children = Array.from({ length: jobs }, (_, share) =>
-    finished(
-      fork(import.meta.filename, process.argv.slice(2), {
-        env: { ...process.env, KWAM_SIMULATION_SHARE: `${share}/${jobs}` },
-      }),
-      (result) => add(summary, result),
-    ),
+  let next = args.from;
+  let end = args.from + args.seeds;
+  const interrupt = (): void => {
+    end = next;
+  };
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, interrupt);
+  const seeds = (): number | undefined => (next < end ? next++ : undefined);
+  const workers = Array.from({ length: Math.min(args.jobs, args.seeds) }, () =>
+    finished(seeds, (result) => add(summary, result)),
   );
-  return Promise.all(children).then(() => {
-    summary.wallSeconds = Math.round((performance.now() - started) / 100) / 10;
-    return summary;
-  });
+  await Promise.all(workers);
+  summary.neverStruck = neverStruck(summary.faults, summary.seeds);
+  summary.wallSeconds = Math.round((performance.now() - started) / 100) / 10;
+  return summary;
 }
 
-function finished(child: ChildProcess, onResult: (result: SimulationResult) => void): Promise<void> {
-  child.on('message', (result) => onResult(result as SimulationResult));
+function finished(
+  seeds: () => number | undefined,
+  onResult: (result: SimulationResult) => void,
+): Promise<void> {
+  const env = { ...process.env, [WORKS]: '1' };
+  const child = fork(import.meta.filename, process.argv.slice(2), { env, execArgv: HEAP_FLAGS });
+  const handOut = (): void => {
+    const seed = seeds();
+    if (seed === undefined) child.disconnect();
+    else child.send(seed);
+  };
+  child.on('message', (result) => {
+    onResult(result as SimulationResult);
+    handOut();
+  });
+  handOut();
   return new Promise((resolve, reject) => {
     child.once('exit', (code, signal) =>
       code === 0
@@ -126,12 +156,12 @@ function finished(child: ChildProcess, onResult: (result: SimulationResult) => v
 }
 
 function add(summary: Summary, result: SimulationResult): void {
+  summary.seeds++;
   summary.simulatedHours += result.simulatedMs / HOUR_MS;
   summary.events += result.events;
   summary.acknowledged += result.acknowledged;
   summary.gets += result.gets;
-  for (const [kind, count] of Object.entries(result.faults))
-    summary.faults[kind] = (summary.faults[kind] ?? 0) + count;
+  for (const [kind, count] of Object.entries(result.faults)) summary.faults[kind as FaultKind] += count;
   if (result.violations.length === 0) return;
   const { seed } = result.options;
   summary.violations.push({ seed, what: result.violations });
@@ -144,22 +174,20 @@ function add(summary: Summary, result: SimulationResult): void {
 function print(summary: Summary): void {
   const { seeds, from, simulatedHours, acknowledged, gets, faults, violations, wallSeconds } = summary;
   console.log(
-    `seeds ${from} to ${from + seeds - 1}: ${simulatedHours.toFixed(1)} cluster-hours in ${wallSeconds} s`,
+    `${seeds} seeds from ${from} on: ${simulatedHours.toFixed(1)} cluster-hours in ${wallSeconds} s, ${summary.events} events`,
   );
-  console.log(`${acknowledged} changes acknowledged, ${gets} gets checked`);
-  for (const [kind, count] of Object.entries(faults).sort()) console.log(`  ${kind} ${count}`);
+  console.log(`${acknowledged} changes acknowledged, ${gets} gets checked; faults:`);
+  for (const [kind, count] of Object.entries(faults))
+    console.log(`  ${kind.padEnd(20)}${String(count).padStart(10)}  ${FAULTS[kind as FaultKind]}`);
+  for (const kind of summary.neverStruck) console.log(`${kind} never struck`);
   console.log(`${violations.length} seeds with violations`);
   for (const { seed, what } of violations) console.log(`  seed ${seed}: ${what[0]}`);
 }
 
 const args = readArguments();
-const share = process.env['KWAM_SIMULATION_SHARE'];
-if (share === undefined) {
+if (process.env[WORKS] === undefined) {
   const summary = await lead(args);
   if (args.json) console.log(JSON.stringify(summary, null, 2));
   else print(summary);
-  process.exitCode = summary.violations.length > 0 ? 1 : 0;
-} else {
-  const [own, all] = share.split('/').map(Number);
-  await work(args, own!, all!);
-}
+  process.exitCode = summary.violations.length + summary.neverStruck.length > 0 ? 1 : 0;
+} else await work(args);

@@ -3,7 +3,8 @@
  * In: a seed (options.ts says what follows from it). Out: what happened, by number, and every violation with the newest lines before it.
  * Checked at any time: no byte is served that the producer did not put under that name; nothing that is set aside is served; no
  * process fails by a bug. Checked in each calm: every acknowledged object is there, from every node; all packs have all their copies
- * or shards; no pack that is served is damaged.
+ * or shards; no pack that is served is damaged. Checked at the very end, after a rest: no node keeps a pack that the catalog does not
+ * list, and nothing that it lists went with those.
  * A storm destroys what lies on the disks of at most so many nodes as every stored pack can lose; all others may crash, be cut off, and meet
  * errors, but what they have acknowledged is theirs to keep. Everybody has come back before the next storm.
  */
@@ -14,8 +15,10 @@ import type { PackRecordEntry } from '../../src/replication/catalog.ts';
 import { missingOf, storedIdsOf } from '../../src/replication/redundancy.ts';
 import { Client } from './client.ts';
 import { type ClusterExtras, SimulatedCluster, type SimulatedNode } from './cluster.ts';
+import type { FaultCounts } from './faults.ts';
 import { optionsOf, type SimulationOptions } from './options.ts';
 import { damageIn } from './pack-check.ts';
+import { ORPHANS } from './process.ts';
 
 export interface SimulationResult {
   readonly options: SimulationOptions;
@@ -23,7 +26,7 @@ export interface SimulationResult {
   readonly events: number;
   readonly acknowledged: number;
   readonly gets: number;
-  readonly faults: Readonly<Record<string, number>>;
+  readonly faults: Readonly<FaultCounts>;
   readonly violations: readonly string[];
   /** SHA-256 over everything that happened. */
   readonly digest: string;
@@ -35,6 +38,8 @@ const SCRUBBED_MS = 9 * 60_000;
 const WHOLE_MS_MAX = 25 * 60_000;
 const LOOK_EVERY_MS = 15_000;
 const CALM_START_MS = 20_000;
+/** What the calm itself left behind is past its grace by then too, and was looked at. */
+const REST_MS = ORPHANS.graceMs + 2 * ORPHANS.intervalMs;
 
 export async function simulate(seed: number, extras: ClusterExtras = {}): Promise<SimulationResult> {
   const options = optionsOf(seed);
@@ -53,6 +58,8 @@ class Simulation {
   readonly #options: SimulationOptions;
   readonly #random: Random;
   readonly #clients: Client[];
+  /** Nodes whose disk may have lost what it had promised to keep. */
+  readonly #failed = new Set<SimulatedNode>();
 
   constructor(cluster: SimulatedCluster, options: SimulationOptions) {
     this.#cluster = cluster;
@@ -74,6 +81,7 @@ class Simulation {
       await this.#calm();
       if (this.#cluster.violations.length > 0) return;
     }
+    await this.#rest();
   }
 
   async #storm(endMs: number): Promise<void> {
@@ -81,7 +89,10 @@ class Simulation {
     const { journal } = this.#cluster;
     journal.note('storm', `begins; disks that fail: ${victims.map(({ name }) => name).join(' ') || 'none'}`);
     this.#cluster.isStormy = true;
-    for (const victim of victims) victim.disk.isFailing = true;
+    for (const victim of victims) {
+      victim.disk.isFailing = true;
+      this.#failed.add(victim);
+    }
     for (const { disk } of this.#cluster.nodes) disk.isErratic = true;
     await Promise.all([
       ...this.#clients.map((client) => client.workUntil(endMs)),
@@ -97,6 +108,7 @@ class Simulation {
     for (const victim of victims) {
       victim.disk.isFailing = false;
       // What an fsync that lied left behind must not be lost in a later storm, in which others fail.
+      await this.#changed(victim);
       await this.#cluster.kill(victim, true);
     }
     this.#heal();
@@ -228,11 +240,12 @@ class Simulation {
 
   async #calm(): Promise<void> {
     const { clock, nodes, journal } = this.#cluster;
-    for (const node of nodes) while (node.isChanging) await clock.sleep(500);
+    for (const node of nodes) await this.#changed(node);
     await Promise.all(
       nodes.filter(({ process }) => !process?.isAlive).map((node) => this.#cluster.start(node)),
     );
     await clock.sleep(SCRUBBED_MS);
+    await this.#adopt();
     const deadline = clock.monotonic() + WHOLE_MS_MAX;
     let lacking = await this.#lacking();
     while (lacking.length > 0 && clock.monotonic() < deadline) {
@@ -241,13 +254,53 @@ class Simulation {
     }
     for (const one of lacking) this.#cluster.violation(`redundancy is not restored: ${one}`);
     this.#checkPacks();
+    await this.#checkNames(2);
+    journal.note('calm', 'is over');
+  }
+
+  /** The operator's part: where a disk lost the note of the catalog that knows its packs, it is told that this one does. */
+  async #adopt(): Promise<void> {
+    for (const node of this.#cluster.nodes) {
+      const { doubt } = node.process?.dataPlane?.parts.lineage ?? {};
+      if (doubt === undefined) continue;
+      if (!this.#failed.has(node))
+        this.#cluster.violation(`${node.name}, whose disk is sound, doubts: ${doubt}`);
+      await this.#cluster.ask(node, 'node.adopt', {});
+    }
+  }
+
+  /** Nobody changes anything any more. */
+  async #rest(): Promise<void> {
+    await this.#cluster.clock.sleep(REST_MS);
+    await this.#checkOrphans();
+    for (const one of await this.#lacking()) this.#cluster.violation(`redundancy is gone again: ${one}`);
+    await this.#checkNames(1);
+    this.#cluster.journal.note('rest', 'is over');
+  }
+
+  /** Every object is what it may be, on so many nodes. */
+  async #checkNames(readers: number): Promise<void> {
     for (const client of this.#clients)
       for (const named of client.names)
-        for (const node of this.#shuffled(nodes).slice(0, 2)) {
+        for (const node of this.#shuffled(this.#cluster.nodes).slice(0, readers)) {
           if (!(await client.get(node, named)))
             this.#cluster.violation(`${named.name} was acknowledged and cannot be read from ${node.name}`);
         }
-    journal.note('calm', 'is over');
+  }
+
+  async #checkOrphans(): Promise<void> {
+    const listed = new Set<DigestHex>();
+    for await (const entry of this.#cluster.catalog.packs())
+      for (const id of storedIdsOf(entry)) listed.add(id);
+    for (const { name, process } of this.#cluster.nodes)
+      for (const { id, state } of process?.store?.listPacks(undefined, Number.MAX_SAFE_INTEGER) ?? [])
+        if (state === 'present' && !listed.has(id))
+          this.#cluster.violation(`${name} keeps ${id}, which nobody lists`);
+  }
+
+  /** Whoever starts or stops has done so. */
+  async #changed(node: SimulatedNode): Promise<void> {
+    while (node.isChanging) await this.#cluster.clock.sleep(500);
   }
 
   async #lacking(): Promise<string[]> {

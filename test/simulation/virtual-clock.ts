@@ -5,7 +5,7 @@
  * Each process gets a clock of its own (`forProcess`), which never wakes anybody once that process is dead.
  */
 import type { Clock } from '../../src/clock.ts';
-import { isBusy, turn } from './host.ts';
+import { isBusy, PORT_TURNS, rest, turn } from './host.ts';
 
 interface Sleeper {
   readonly atMs: number;
@@ -14,8 +14,8 @@ interface Sleeper {
   isGone: boolean;
 }
 
-/** Turns after which a message through a MessagePort has arrived and been answered. */
-const PORT_TURNS = 4;
+/** Now and then a turn all the same: what is collected as garbage, and messages to other processes, wait for one. */
+const RESTS_PER_TURN = 1024;
 const START_MS = Date.UTC(2026, 0, 1);
 
 export class VirtualClock implements Clock {
@@ -24,7 +24,7 @@ export class VirtualClock implements Clock {
   readonly #heap: Sleeper[] = [];
   /** Set by whoever may have used a port. */
   usedPort = false;
-  woken = 0;
+  #rests = 0;
 
   now(): number {
     return START_MS + this.#nowMs;
@@ -83,12 +83,13 @@ export class VirtualClock implements Clock {
     return this.until(this.sleep(ms));
   }
 
-  /** Until nothing can go on without the clock. */
+  /** Until nothing can go on without the clock: promises and ticks are at rest, and turns of Node's loop bring nothing more. */
   async settle(): Promise<void> {
-    for (let quiet = 0; ; ) {
+    await rest();
+    if (!isBusy() && !this.usedPort && ++this.#rests % RESTS_PER_TURN !== 0) return;
+    for (let quiet = 0; quiet < PORT_TURNS; ) {
       await turn();
       quiet = isBusy() ? 0 : quiet + 1;
-      if (quiet >= (this.usedPort ? PORT_TURNS : 1)) break;
     }
     this.usedPort = false;
   }
@@ -97,7 +98,6 @@ export class VirtualClock implements Clock {
     for (let next = pop(this.#heap); next !== undefined; next = pop(this.#heap)) {
       if (next.isGone) continue;
       this.#nowMs = next.atMs;
-      this.woken++;
       next.wake();
       return true;
     }
