@@ -169,7 +169,7 @@ export const literalCharactersMax = 64 * KIB;
 export const numberCharactersMax = 40;
 /** A text after its `${…}` are filled in: lets that quote lets could otherwise double at each step. */
 export const interpolatedCharactersMax = 64 * KIB;
-/** Syntax errors reported of one program; a reader fixes the first ones, and each costs the parser a search for its recovery. */
+/** Syntax errors reported of one program, and after which the parser stops: a reader fixes the first ones, and each recovery takes stack. */
 export const syntaxErrorsMax = 100;
 
 /**

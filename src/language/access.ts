@@ -46,13 +46,37 @@ export function bodyOf(body: BodyIr, name: string): BodyIr | undefined {
   return attributeOf(body, name)?.body;
 }
 
+interface BlockIndex {
+  readonly byKind: Partial<Record<BlockKind, BlockIr[]>>;
+  /** The first of its kind under each name. */
+  readonly byName: ReadonlyMap<string, BlockIr>;
+}
+
+/** Rules ask once a block, so an answer that looked at all blocks would make a long program slow. */
+const indexes = new WeakMap<ProgramIr, BlockIndex>();
+
+function indexOf(program: ProgramIr): BlockIndex {
+  const known = indexes.get(program);
+  if (known !== undefined) return known;
+  const byKind: BlockIndex['byKind'] = Object.groupBy(program.blocks, ({ kind }) => kind);
+  // Backwards, so that the first one stays.
+  const byName = new Map(program.blocks.toReversed().map((each) => [`${each.kind} ${each.name}`, each]));
+  const index = { byKind, byName };
+  indexes.set(program, index);
+  return index;
+}
+
 export function blocksOf(program: ProgramIr, kind: BlockKind): readonly BlockIr[] {
-  return program.blocks.filter((each) => each.kind === kind);
+  return indexOf(program).byKind[kind] ?? [];
+}
+
+export function blockNamed(program: ProgramIr, kind: BlockKind, name: string): BlockIr | undefined {
+  return indexOf(program).byName.get(`${kind} ${name}`);
 }
 
 /** The block that a reference attribute names, when this program declares it. */
 export function referencedBlock(program: ProgramIr, body: BodyIr, name: string): BlockIr | undefined {
   const reference = valueIn(body, name, 'reference');
   if (reference === undefined) return undefined;
-  return program.blocks.find((each) => each.kind === reference.to && each.name === reference.name);
+  return blockNamed(program, reference.to, reference.name);
 }

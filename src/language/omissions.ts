@@ -14,17 +14,32 @@ interface Comment {
 
 const OMISSION = /^#\s*(…|\.\.\.).*\S.*(…|\.\.\.)$/;
 
-/** The first omission comment that stands in this body, and in none of the bodies within it. */
-export function omissionIn<C extends Comment>(body: WrittenBody, comments: readonly C[]): C | undefined {
+/** Those of a text's comments that say so, in its order. */
+export function omissionsOf<C extends Comment>(comments: readonly C[]): readonly C[] {
+  return comments.filter(({ text }) => OMISSION.test(text));
+}
+
+/** The first of them that stands in this body, and in none of the bodies within it. */
+export function omissionIn<C extends Comment>(body: WrittenBody, omissions: readonly C[]): C | undefined {
   const inner = body.entries.flatMap((entry) =>
     entry.kind === 'attribute' && entry.body !== undefined ? [entry.body.range] : [],
   );
-  return comments.find(
-    ({ text, startOffset }) =>
-      contains(body.range, startOffset) &&
-      OMISSION.test(text) &&
-      !inner.some((range) => contains(range, startOffset)),
-  );
+  for (let at = firstFrom(omissions, body.range.start.offset); at < omissions.length; at++) {
+    const { startOffset } = omissions[at]!;
+    if (!contains(body.range, startOffset)) return undefined;
+    if (!inner.some((range) => contains(range, startOffset))) return omissions[at];
+  }
+  return undefined;
+}
+
+function firstFrom(omissions: readonly Comment[], offset: number): number {
+  let [low, high] = [0, omissions.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (omissions[middle]!.startOffset < offset) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function contains({ start, end }: SourceRange, offset: number): boolean {

@@ -13,6 +13,7 @@ import {
   EmptyFileSystem,
   inject,
 } from '../../build/langium.mjs';
+import { syntaxErrorsMax } from '../limits.ts';
 import { KwamGeneratedModule, KwamGeneratedSharedModule } from './generated/module.ts';
 import { type Repair, repairTokens } from './token-repair.ts';
 
@@ -69,10 +70,32 @@ interface Parts {
 
 let parts: Parts | undefined;
 
+/** What Chevrotain does at an error; not in its types. */
+interface ErrorKeeping {
+  errors: readonly unknown[];
+  SAVE_ERROR(error: unknown): unknown;
+  moveToTerminatedState(): void;
+}
+
+/**
+ * Chevrotain recovers within a repetition by calling itself, so that thousands of errors exhaust the stack. After as many as are ever
+ * shown the rest of the text is passed over.
+ */
+function endAfterErrors(parser: LangiumParser, errorsMax: number): void {
+  const keeping = parser['wrapper'] as unknown as ErrorKeeping;
+  const save = keeping.SAVE_ERROR;
+  keeping.SAVE_ERROR = (error) => {
+    const saved = save.call(keeping, error);
+    if (keeping.errors.length >= errorsMax) keeping.moveToTerminatedState();
+    return saved;
+  };
+}
+
 function makeParts(): Parts {
   const shared = inject(createDefaultSharedCoreModule(EmptyFileSystem), KwamGeneratedSharedModule);
   const services = inject(createDefaultCoreModule({ shared }), KwamGeneratedModule, KwamParserModule);
   shared.ServiceRegistry.register(services);
+  endAfterErrors(services.parser.LangiumParser, syntaxErrorsMax);
   return { parser: services.parser.LangiumParser, lexer: services.parser.Lexer as BalancingLexer };
 }
 

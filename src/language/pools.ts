@@ -4,7 +4,7 @@
  * A pool of the program that selects by pattern takes its nodes from all pools of the inventory; one that names a file is expected in the
  *   inventory under its own name.
  */
-import { blocksOf, valueIn } from './access.ts';
+import { blockNamed, blocksOf, valueIn } from './access.ts';
 import type { Inventory, InventoryNode } from './inventory.ts';
 import type { ProgramIr, ReferenceIr } from './ir.ts';
 import { parseSpiffePattern, spiffePatternMatches } from './spiffe-pattern.ts';
@@ -34,7 +34,7 @@ export function nodesOf(
   inventory: Inventory,
   pool: string,
 ): readonly InventoryNode[] | undefined {
-  const block = blocksOf(program, 'pool').find(({ name }) => name === pool);
+  const block = blockNamed(program, 'pool', pool);
   const select = block && valueIn(block.body, 'select', 'uri');
   if (select === undefined) return inventory.pools.get(pool);
   const pattern = parseSpiffePattern(select.uri);

@@ -22,7 +22,7 @@ export interface BodyTools {
   readonly normalizer: Normalizer;
   readonly fitter: Fitter;
   readonly report: Report;
-  readonly comments: readonly Comment[];
+  readonly omissions: readonly Comment[];
   /** Offsets of syntax errors. */
   readonly damage: readonly number[];
 }
@@ -216,7 +216,7 @@ export class BodyResolver {
     if (row.kind === 'map') return false;
     const missing = row.attributes.filter((each) => each.required && !seen.has(each.name));
     if (missing.length === 0) return false;
-    const omission = omissionIn(body, this.#tools.comments);
+    const omission = omissionIn(body, this.#tools.omissions);
     for (const each of missing) {
       if (omission === undefined) this.#missing(body, each, owner);
       else this.#omitted(omission, each, owner);

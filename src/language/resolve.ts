@@ -13,6 +13,7 @@ import type { ModuleResolver } from './module-resolver.ts';
 import { type Declaration, Names } from './names.ts';
 import { nearestName } from './nearest-name.ts';
 import { Normalizer } from './normalize.ts';
+import { omissionsOf } from './omissions.ts';
 import type { Parsed } from './parse.ts';
 import { BodyResolver } from './resolve-body.ts';
 import { atomProblem, resolveImport } from './resolve-import.ts';
@@ -38,12 +39,14 @@ class ProgramResolver {
   readonly #modules: ModuleResolver;
   readonly #names: Names;
   readonly #damage: readonly number[];
+  readonly #isModule: boolean;
 
   constructor({ source, program, comments, diagnostics }: Parsed, modules: ModuleResolver) {
     this.#source = source;
     this.#items = program.items;
     this.#comments = comments;
     this.#modules = modules;
+    this.#isModule = program.items.some(({ kind }) => kind === 'module');
     this.#damage = diagnostics.map((each) => each.range.start.offset);
     this.#names = new Names(source.file);
   }
@@ -57,13 +60,15 @@ class ProgramResolver {
     const normalizer = new Normalizer(this.#source, this.#names, lets, report);
     const fitter = new Fitter(this.#source, this.#names, normalizer, report);
     const imports = this.#of('import').map((each) => this.#import(each, fitter));
-    const uses = this.#of('use').map((each) => this.#use(each, imports));
+    // Backwards, so that of two with one alias the first stays.
+    const byAlias = new Map(imports.toReversed().map((each) => [each.alias, each]));
+    const uses = this.#of('use').map((each) => this.#use(each, byAlias));
     const bodies = new BodyResolver({
       source: this.#source,
       normalizer,
       fitter,
       report,
-      comments: this.#comments,
+      omissions: omissionsOf(this.#comments),
       damage: this.#damage,
     });
     const blocks = written.map((each) => this.#block(each, bodies)).filter((each) => each !== undefined);
@@ -135,10 +140,10 @@ class ProgramResolver {
     return imported;
   }
 
-  #use(written: WrittenUse, imports: readonly ImportIr[]): UseIr {
+  #use(written: WrittenUse, imports: ReadonlyMap<string, ImportIr>): UseIr {
     const { text, range } = written.path;
     const [alias = '', name = '', ...rest] = text.split('.');
-    const imported = imports.find((each) => each.alias === alias);
+    const imported = imports.get(alias);
     const use = { alias, name, range };
     if (name === '' || rest.length > 0) {
       this.#error(
@@ -148,7 +153,7 @@ class ProgramResolver {
       );
       return use;
     }
-    if (imported === undefined) return this.#unknownAlias(use, imports);
+    if (imported === undefined) return this.#unknownAlias(use);
     const declaration = this.#names.find(alias);
     if (declaration !== undefined) this.#names.use(this.#aliasRange(range, alias), declaration);
     if (imported.loaded === undefined) return use;
@@ -165,11 +170,8 @@ class ProgramResolver {
     return this.#source.range(range.start.offset, range.start.offset + alias.length);
   }
 
-  #unknownAlias(use: UseIr, imports: readonly ImportIr[]): UseIr {
-    const nearest = nearestName(
-      use.alias,
-      imports.map((each) => each.alias),
-    );
+  #unknownAlias(use: UseIr): UseIr {
+    const nearest = this.#names.nearest(use.alias, ({ kind }) => kind === 'alias');
     const range = this.#aliasRange(use.range, use.alias);
     this.#error('KW2002', `expected the alias of an import, got \`${use.alias.slice(0, 60)}\``, range, {
       suggestion:
@@ -219,8 +221,7 @@ class ProgramResolver {
 
   /** `export` and the blocks of modules belong to modules. */
   #checkPlace(written: WrittenBlock, moduleOnly: boolean): void {
-    const isModule = this.#of('module').length > 0;
-    if (isModule || (!moduleOnly && !written.exported)) return;
+    if (this.#isModule || (!moduleOnly && !written.exported)) return;
     const what = moduleOnly ? `\`${written.blockKind.text}\`` : '`export`';
     this.#error(
       'KW2017',
@@ -230,8 +231,7 @@ class ProgramResolver {
   }
 
   #unknownBlock({ blockKind: { text, range } }: WrittenBlock): undefined {
-    const isModule = this.#of('module').length > 0;
-    const known = [...BLOCKS.values()].filter(({ moduleOnly }) => isModule || !moduleOnly);
+    const known = [...BLOCKS.values()].filter(({ moduleOnly }) => this.#isModule || !moduleOnly);
     const names = known.map(({ kind }) => kind);
     const nearest = nearestName(text, names);
     this.#error('KW2007', `there is no block \`${text.slice(0, 60)}\``, range, {

@@ -48,31 +48,37 @@ const checkWithin = (program: ProgramIr): readonly Diagnostic[] =>
 
 const checkCircles = (program: ProgramIr): readonly Diagnostic[] =>
   ownSets(program).flatMap((set) => {
-    const nestings = nestingsOf(set);
-    const wider = new Map(nestings.map(({ domain, within }) => [domain, within.word]));
-    return nestings.flatMap(({ domain, within }) => {
-      const circle = circleFrom(domain, wider);
-      // Said once, where the first of its domains is written.
-      const first = nestings.find((each) => circle.includes(each.domain))?.domain;
-      if (first !== domain) return [];
-      const path = [...circle, domain].map((name) => `\`${name}\``).join(' within ');
+    const wider = new Map(nestingsOf(set).map(({ domain, within }) => [domain, within]));
+    return circlesOf(wider).map((circle) => {
+      const path = [...circle, circle[0]].map((name) => `\`${name}\``).join(' within ');
       return diagnostic(
         'KW4017',
         `expected domains within each other, got a circle: ${path}`,
-        at(program, within),
+        at(program, wider.get(circle[0]!)!),
       );
     });
   });
 
-/** The domains on the way from this one back to itself; none when the way ends elsewhere. */
-function circleFrom(domain: string, wider: ReadonlyMap<string, string>): readonly string[] {
-  const path = [domain];
-  for (let next = wider.get(domain); next !== undefined; next = wider.get(next)) {
-    if (next === domain) return path;
-    if (path.includes(next)) return [];
-    path.push(next);
-  }
-  return [];
+/** Each once, from the first of its domains that is written. Every domain lies within one at most, so each is passed once. */
+function circlesOf(wider: ReadonlyMap<string, WordIr>): readonly (readonly string[])[] {
+  const order = [...wider.keys()];
+  const passed = new Set<string>();
+  return order.flatMap((start) => {
+    const path: string[] = [];
+    let next: string | undefined = start;
+    for (; next !== undefined && !passed.has(next); next = wider.get(next)?.word) {
+      passed.add(next);
+      path.push(next);
+    }
+    const circle = next === undefined ? [] : path.slice(path.indexOf(next));
+    return path.includes(next ?? '') ? [fromFirst(circle, order)] : [];
+  });
+}
+
+function fromFirst(circle: readonly string[], order: readonly string[]): readonly string[] {
+  const within = new Set(circle);
+  const at = circle.indexOf(order.find((name) => within.has(name))!);
+  return [...circle.slice(at), ...circle.slice(0, at)];
 }
 
 const checkInventory: Rule = (program, { inventory }) => {

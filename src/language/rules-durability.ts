@@ -33,17 +33,17 @@ const checkCovered: Rule = (program) =>
     );
   });
 
-const checkRows: Rule = (program) =>
-  blocksOf(program, 'guard').flatMap((guard) => {
+const checkRows: Rule = (program) => {
+  const known = domainsInScope(program);
+  return blocksOf(program, 'guard').flatMap((guard) => {
     const mtbf = attributeOf(guard.body, 'mtbf');
     const replicate = coveredBy(program, guard);
     if (mtbf?.body === undefined || mtbf.body.open) return [];
     const domains =
       replicate === undefined ? [] : itemsOf(replicate.body, 'anti_affinity', 'word').map(({ word }) => word);
-    const known = domainsInScope(program);
     const rows = mtbf.body;
     const missing = [...new Set(['node', ...domains])].filter(
-      (name) => attributeOf(rows, name) === undefined && (name === 'node' || known?.has(name) !== false),
+      (name) => (name === 'node' || known?.has(name) !== false) && attributeOf(rows, name) === undefined,
     );
     return missing.map((name) =>
       diagnostic(
@@ -57,14 +57,15 @@ const checkRows: Rule = (program) =>
       ),
     );
   });
+};
 
-const checkUnlistedRows: Rule = (program) =>
-  blocksOf(program, 'guard').flatMap((guard) => {
+const checkUnlistedRows: Rule = (program) => {
+  const known = domainsInScope(program);
+  return blocksOf(program, 'guard').flatMap((guard) => {
     const replicate = coveredBy(program, guard);
     const list = replicate && valueIn(replicate.body, 'anti_affinity', 'list');
     if (list === undefined || list.items.some(({ kind }) => kind !== 'word')) return [];
     const domains = new Set(list.items.map((item) => (item.kind === 'word' ? item.word : '')));
-    const known = domainsInScope(program);
     const rows = bodyOf(guard.body, 'mtbf')?.attributes ?? [];
     return rows
       .filter(({ name }) => name !== 'node' && !domains.has(name) && known?.has(name) !== false)
@@ -81,6 +82,7 @@ const checkUnlistedRows: Rule = (program) =>
         ),
       );
   });
+};
 
 const checkDurability: Rule = (program, context) =>
   guardVerdicts(program, context).flatMap((verdict) => {

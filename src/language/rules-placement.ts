@@ -82,9 +82,8 @@ const checkLabels: Rule = (program) => {
 const checkTwice: Rule = (program) =>
   blocksOf(program, 'replicate').flatMap(({ body }) => {
     const domains = itemsOf(body, 'anti_affinity', 'word');
-    const twice = domains.filter(
-      ({ word }, index) => domains.findIndex((each) => each.word === word) < index,
-    );
+    const seen = new Set<string>();
+    const twice = domains.filter(({ word }) => seen.size === seen.add(word).size);
     return twice.map((written) =>
       diagnostic('KW4010', `expected each domain once, got \`${written.word}\` again`, at(program, written), {
         severity: 'warning',

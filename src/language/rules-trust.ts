@@ -46,10 +46,16 @@ function sandboxWords(program: ProgramIr): readonly WordIr[] {
   });
 }
 
-const checkSandboxFloor: Rule = (program, { tables: { sandboxes } }) =>
-  blocksOf(program, 'client').flatMap((client) => {
+const checkSandboxFloor: Rule = (program, { tables: { sandboxes } }) => {
+  const ofAll = strongestFloor(blocksOf(program, 'policy'), sandboxes);
+  const rollouts = Map.groupBy(
+    blocksOf(program, 'deploy'),
+    ({ body }) => valueIn(body, 'client', 'reference')?.name,
+  );
+  return blocksOf(program, 'client').flatMap((client) => {
     const asked = valueIn(client.body, 'sandbox', 'word');
-    const floor = strongestFloor(policiesOver(program, client), sandboxes);
+    const policies = policiesOver(program, rollouts.get(client.name) ?? []);
+    const floor = policies.length === 0 ? ofAll : strongestFloor(policies, sandboxes);
     const strength = sandboxes.get(asked?.word ?? '') ?? 0;
     if (asked === undefined || floor === undefined || strength === 0 || strength >= floor.strength) return [];
     const message = `expected \`${floor.word}\` or stronger, the floor of policy \`${floor.policy}\`, got \`${asked.word}\``;
@@ -59,6 +65,7 @@ const checkSandboxFloor: Rule = (program, { tables: { sandboxes } }) =>
       suggestion: writeInstead(asked.range, floor.word),
     });
   });
+};
 
 interface Floor {
   readonly word: string;
@@ -82,16 +89,12 @@ function strongestFloor(
     );
 }
 
-/** Those of the servers that roll this client out; before there is a rollout, every policy of the program. */
-function policiesOver(program: ProgramIr, client: BlockIr): readonly BlockIr[] {
-  const all = blocksOf(program, 'policy');
-  const named = blocksOf(program, 'deploy')
-    .filter(({ body }) => valueIn(body, 'client', 'reference')?.name === client.name)
-    .flatMap(({ body }) => {
-      const server = referencedBlock(program, body, 'server');
-      return (server && referencedBlock(program, server.body, 'trust')) ?? [];
-    });
-  return named.length === 0 ? all : named;
+/** Those of the servers that roll a client out; before there is a rollout, every policy of the program holds. */
+function policiesOver(program: ProgramIr, rollouts: readonly BlockIr[]): readonly BlockIr[] {
+  return rollouts.flatMap(({ body }) => {
+    const server = referencedBlock(program, body, 'server');
+    return (server && referencedBlock(program, server.body, 'trust')) ?? [];
+  });
 }
 
 const checkImages: Rule = (program) =>

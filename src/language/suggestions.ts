@@ -39,10 +39,15 @@ export function didYouMean(
   return writeInstead(range, quoted ? `"${nearest}"` : nearest);
 }
 
+/** Nobody reads more, and a program may have thousands. */
+const listedMax = 40;
+
 /** "`quic`, `grpc`" */
 export function listed(names: Iterable<string>): string {
   const all = [...names];
-  return all.length === 0 ? 'none' : all.map((name) => `\`${name}\``).join(', ');
+  const shown = all.slice(0, listedMax).map((name) => `\`${name}\``);
+  if (all.length > listedMax) shown.push(`and ${all.length - listedMax} more`);
+  return all.length === 0 ? 'none' : shown.join(', ');
 }
 
 /** Where a diagnostic about a value belongs. */

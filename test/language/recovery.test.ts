@@ -99,6 +99,7 @@ test.each([
   ['too many tokens', '= '.repeat(300_000), 'KW1010'],
   ['items without commas', `let x = [${'b '.repeat(20_000)}]`, 'KW1019'],
   ['lists without commas', `let x = [${'[b b] '.repeat(8_000)}]`, 'KW1019'],
+  ['errors that the parser recovers from', 'mtbf { node 5y } [a, use x.y\n'.repeat(5000), 'KW1002'],
   ['many errors', '= ; '.repeat(60_000), 'KW1006'],
 ])('%s: a clear error', (_, text, code) => {
   expect(codesOf(front(versioned(text)))).toContain(code);
