@@ -30,7 +30,6 @@ export async function pollIdentity(options: PolledIdentityOptions): Promise<Iden
     close: async () => {
       closing.abort();
       await looking;
-      await held.close();
     },
   };
 }

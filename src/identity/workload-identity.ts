@@ -71,10 +71,7 @@ export async function openWorkloadIdentity(options: WorkloadIdentityOptions): Pr
       return source.current;
     },
     onChange: (listener) => source.onChange(listener),
-    close: async () => {
-      await api.close();
-      await source.close();
-    },
+    close: () => api.close(),
   };
 }
 

@@ -68,6 +68,14 @@ describe('an identity from the Workload API', () => {
     expect((await source({ expected: SECOND })).current.spiffeId).toBe(SECOND);
   });
 
+  it('is checked by the bundle that came with it, not by that of another SVID', async () => {
+    const foreign = parseSpiffeId('spiffe://other.test/node/n1');
+    const pair = await issueSvid(other, foreign, { nowMs: Date.now() });
+    const { svids } = await stateOf(NODE);
+    await started({ state: { svids: [agentSvid(foreign, pair, other.certificatePem), ...svids] } });
+    expect((await source({ expected: NODE })).current.spiffeId).toBe(NODE);
+  });
+
   it('works: signs, and accepts peers of its own and of federated trust domains, each by its own bundle', async () => {
     const state = await stateOf(NODE);
     const federated = { [`spiffe://${OTHER}`]: derBase64(other.certificatePem) };
@@ -192,6 +200,15 @@ describe('an identity from the Workload API', () => {
       code: 'ENVIRONMENT',
       context: { rule: 'chain' },
     });
+  });
+
+  it('leaves no stream open when it was not usable', async () => {
+    await started({ state: await stateOf(NODE) });
+    const opening = source({ expected: SECOND, firstMs: 500 });
+    const refused = expect(opening).rejects.toMatchObject({ context: { rule: 'workload-svid' } });
+    await vi.waitFor(() => expect(agent!.streams).toBe(1), WAIT);
+    await refused;
+    await vi.waitFor(() => expect(agent!.streams).toBe(0), WAIT);
   });
 
   it('leaves no stream open when it is closed', async () => {

@@ -12,10 +12,21 @@ export interface Survivor {
 const OWN_BUG =
   'only an error that is none of ours gets there, which would be a bug, and is not to read as a refusal';
 
+const CLOCK =
+  'a pause fails only when it is ended; a clock that fails otherwise would be a bug, and is not to read as that end';
+
 export const SURVIVORS: readonly Survivor[] = [
   {
+    source: 'src/identity/workload-api.ts',
+    mutant: 'read: !(error instanceof KwamError) → false',
+    why: OWN_BUG,
+  },
+  { source: 'src/identity/workload-api.ts', mutant: 'read: throw error; → ;', why: OWN_BUG },
+  { source: 'src/identity/workload-api.ts', mutant: 'ended: !signal.aborted → false', why: CLOCK },
+  { source: 'src/identity/workload-api.ts', mutant: 'ended: throw error; → ;', why: CLOCK },
+  {
     source: 'src/rollout/consent-desk.ts',
-    mutant: 'useOf: found === undefined || client === undefined → client === undefined',
+    mutant: 'deployOf: deploy !== undefined && client !== undefined → client !== undefined',
     why: 'without a deploy no client is found either; the compiler wants both',
   },
   {
