@@ -8,63 +8,37 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { auditFiles } from '../../src/audit/audit-tail.ts';
 import { issueIdentity } from '../../src/identity/identity-files.ts';
 import type { SpiffeId } from '../../src/identity/spiffe-id.ts';
-import type { Plan, PolicyPlan } from '../../src/plan.ts';
-import type { ConsentToken } from '../../src/rollout/consent-token.ts';
-import type { Claim } from '../../src/rollout/ledger.ts';
+import type { Plan } from '../../src/plan.ts';
 import { grpcTransport } from '../../src/transport/grpc.ts';
 import type { JsonValue } from '../../src/transport/transport.ts';
 import { mainHere } from '../cli/run.ts';
 import { TestCluster } from '../faults/cluster.ts';
 import { makeTree } from '../faults/trees.ts';
-import { ada, envelopeOf, GRANT, keyOf, reto } from '../rollout/consents.ts';
-import { releasedImage } from '../rollout/released-image.ts';
-
-const DEPLOY = 'rollout_h100';
-const { content, image } = releasedImage();
-const LOOPBACK = ['127.0.0.0/8'];
-const grant = (pattern: string, caps: string[], discoverScope = LOOPBACK) => ({
-  ...GRANT,
-  pattern,
-  caps,
-  discoverScope,
-});
-const POLICY: PolicyPlan = {
-  name: 'trust_root',
-  ca: { pem: 'identity/ca.pem' },
-  sandboxFloor: 'gvisor',
-  grants: [
-    grant('spiffe://kwam/dev/local/*/*/*/node', ['discover', 'replicate', 'deploy']),
-    grant('spiffe://kwam/dev/local/client/*', ['discover', 'replicate', 'deploy']),
-    grant('spiffe://kwam/client/reader', ['discover']),
-    grant('spiffe://kwam/client/far', ['discover', 'replicate'], ['10.40.0.0/16']),
-  ],
-  trustedKeys: [ada, reto].map((holder) => keyOf(holder, { key: { pem: `keys/${holder.name}.pem` } })),
-};
+import {
+  consentPlan,
+  DEPLOY,
+  grantOf,
+  redeem,
+  tokenFor,
+  writeImage,
+  writeKeys,
+} from '../rollout/consent-cluster.ts';
 
 let cluster: TestCluster;
 let seed: string;
 
 beforeAll(async () => {
+  const more = [
+    grantOf('spiffe://kwam/client/reader', ['discover']),
+    grantOf('spiffe://kwam/client/far', ['discover', 'replicate'], ['10.40.0.0/16']),
+  ];
+  const adapt = (plan: Plan): Plan => consentPlan(plan, more);
   cluster = await TestCluster.start({ nodes: 2, factor: 2, adapt });
   seed = cluster.plan.nodes[0]!.spiffe;
-  const keys = join(cluster.directory, 'trust/keys');
-  fs.mkdirSync(keys, { recursive: true });
-  for (const { name, pem } of [ada, reto]) fs.writeFileSync(join(keys, `${name}.pem`), pem);
+  writeKeys(cluster);
 });
 
 afterAll(() => cluster?.close());
-
-function adapt(plan: Plan): Plan {
-  const [client] = [
-    { name: 'kwam_node', image, sandbox: 'gvisor', health: [], safepoint: 'cooperative' },
-  ] as const;
-  const consent = { grantRef: 'token.json', scope: 'fleet.h100_pool.nodes' };
-  const deploy = {
-    ...{ name: DEPLOY, server: 'seed', client: client.name, pool: 'h100_pool', strategy: 'canary' as const },
-    ...{ waves: ['1/1'], bakeMs: 0, onFailure: 'pause' as const, consent },
-  };
-  return { ...plan, policy: POLICY, clients: [client], deploys: [deploy] };
-}
 
 /** Calls as somebody of the cluster's own trust domain. */
 async function callAs(id: string, method: string, request: JsonValue = {}): Promise<JsonValue | undefined> {
@@ -82,15 +56,6 @@ async function callAs(id: string, method: string, request: JsonValue = {}): Prom
   }
 }
 
-const tokenFor = async (changes: Partial<ConsentToken> = {}): Promise<string> => {
-  const now = Date.now();
-  const iso = (ms: number): string => new Date(now + ms).toISOString();
-  const bound = { audience: seed as SpiffeId, program: cluster.plan.program.digest, image };
-  const time = { issuedAt: iso(-1000), notBefore: iso(-1000), expiresAt: iso(600_000) };
-  return Buffer.from(await envelopeOf({ ...bound, ...time, ...changes })).toString();
-};
-const redeem = (token: string, rollout: string, method = 'consent.redeem', node = 'n0001') =>
-  cluster.ask<Claim>(node, method, { token, deploy: DEPLOY, rollout });
 const refusal = (rule: string) => expect.objectContaining({ context: expect.objectContaining({ rule }) });
 
 function decisions(node: string): Record<string, unknown>[] {
@@ -149,19 +114,21 @@ describe('grants', () => {
 
 describe('a consent token', () => {
   it('is redeemed once, by the seed that it names, and resumed by its rollout only', async () => {
-    const token = await tokenFor();
-    await expect(redeem(token, 'r1', 'consent.resume')).rejects.toEqual(refusal('not-claimed'));
-    await expect(redeem(token, 'r1', 'consent.redeem', 'n0002')).rejects.toEqual(refusal('audience'));
-    await expect(redeem(token, 'r1')).rejects.toEqual(refusal('image-place'));
-    content.write(join(cluster.directory, 'images/kwam_node'));
-    const claim = await redeem(token, 'r1');
+    const token = await tokenFor(cluster);
+    await expect(redeem(cluster, token, 'r1', 'consent.resume')).rejects.toEqual(refusal('not-claimed'));
+    await expect(redeem(cluster, token, 'r1', 'consent.redeem', 'n0002')).rejects.toEqual(
+      refusal('audience'),
+    );
+    await expect(redeem(cluster, token, 'r1')).rejects.toEqual(refusal('image-place'));
+    writeImage(cluster);
+    const claim = await redeem(cluster, token, 'r1');
     expect(claim).toMatchObject({ rollout: 'r1', redeemer: seed, approvedBy: ['acme-prod', 'acme-ops'] });
     expect(claim.releasedBy).toEqual(['acme-prod']);
-    await expect(redeem(token, 'r2')).rejects.toEqual(refusal('replayed'));
-    await expect(redeem(token, 'r2', 'consent.resume')).rejects.toEqual(refusal('replayed'));
+    await expect(redeem(cluster, token, 'r2')).rejects.toEqual(refusal('replayed'));
+    await expect(redeem(cluster, token, 'r2', 'consent.resume')).rejects.toEqual(refusal('replayed'));
     await cluster.kill('n0001');
     await cluster.startNode('n0001');
-    expect(await redeem(token, 'r1', 'consent.resume')).toEqual(claim);
+    expect(await redeem(cluster, token, 'r1', 'consent.resume')).toEqual(claim);
     const told = decisions('n0001').filter(({ kind }) => kind === 'consent');
     expect(told.map(({ allowed, rule }) => rule ?? allowed)).toEqual([
       'not-claimed',
@@ -178,16 +145,16 @@ describe('a consent token', () => {
     ['a pool of another name', { pool: 'b200_pool' }, 'pool'],
     ['a narrower resource', { resource: 'fleet.h100_pool.n1' }, 'scope'],
   ])('for %s is refused', async (_, changes, rule) => {
-    await expect(redeem(await tokenFor({ jti: 'a'.repeat(32), ...changes }), 'r3')).rejects.toEqual(
-      refusal(rule),
-    );
+    await expect(
+      redeem(cluster, await tokenFor(cluster, { jti: 'a'.repeat(32), ...changes }), 'r3'),
+    ).rejects.toEqual(refusal(rule));
   });
 
   it.each([
     [{ deploy: 'nothing', rollout: 'r4' }, 'deploy-unknown'],
     [{ deploy: DEPLOY, rollout: '../r4' }, 'rollout-name'],
   ])('used as %j is refused', async (named, rule) => {
-    const token = await tokenFor({ jti: 'b'.repeat(32) });
+    const token = await tokenFor(cluster, { jti: 'b'.repeat(32) });
     await expect(cluster.ask('n0001', 'consent.redeem', { token, ...named })).rejects.toEqual(refusal(rule));
   });
 });

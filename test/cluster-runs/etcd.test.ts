@@ -7,8 +7,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TestCluster, until } from '../faults/cluster.ts';
 import { EtcdCluster } from '../faults/etcd-cluster.ts';
 import { ACKNOWLEDGED, KnownObjects } from '../faults/objects.ts';
-import { chosenSeed } from '../faults/seed.ts';
+import { CAMPAIGN, chosenSeed } from '../faults/seed.ts';
 import { changeTree, makeTree } from '../faults/trees.ts';
+import { consentPlan, redeem, tokenFor, writeImage, writeKeys } from '../rollout/consent-cluster.ts';
 
 const seed = chosenSeed('etcd cluster');
 const TREE_BYTES = 1_500_000;
@@ -20,7 +21,10 @@ let tree: string;
 
 beforeAll(async () => {
   etcd = await EtcdCluster.start();
-  cluster = await TestCluster.start({ nodes: 3, factor: 2, node: { control: `${etcd.url}/run` } });
+  const node = { control: `${etcd.url}/run` };
+  cluster = await TestCluster.start({ nodes: 3, factor: 2, node, adapt: consentPlan });
+  writeKeys(cluster);
+  writeImage(cluster);
   objects = new KnownObjects(cluster);
   tree = join(cluster.directory, 'input');
   makeTree(tree, seed, TREE_BYTES);
@@ -49,6 +53,19 @@ test('an object is put through one node and read through the others', async () =
   expect(await cluster.ask('n0001', 'node.status')).toMatchObject({ control: `${etcd.url}/run` });
 });
 
+const USED = { jti: 'a'.repeat(32) };
+const UNUSED = { jti: 'b'.repeat(32) };
+const refusal = (rule: string) => ({ code: 'CONSENT_REFUSED', context: { rule } });
+
+test('a consent token is used up in etcd, whichever rollout comes first', async () => {
+  const token = await tokenFor(cluster, USED);
+  const rollouts = ['r1', 'r2', 'r3'];
+  const outcomes = await Promise.allSettled(rollouts.map((rollout) => redeem(cluster, token, rollout)));
+  expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  for (const outcome of outcomes.filter(({ status }) => status === 'rejected'))
+    expect(outcome).toMatchObject({ reason: refusal('replayed') });
+});
+
 test('a killed node is down when its lease ends, and its copies are restored', async () => {
   await cluster.kill('n0002');
   await cluster.untilDown('n0002');
@@ -67,6 +84,9 @@ test('while etcd is away, nodes serve and verify packs, refuse what needs it, an
     cluster.ask('n0003', 'node.repair'),
     cluster.ask('n0003', 'node.compact'),
   ]);
+  // A claim is tried for longer than anything else here.
+  const redeeming = CAMPAIGN ? redeem(cluster, await tokenFor(cluster, UNUSED), 'r4') : undefined;
+  redeeming?.catch(() => undefined);
   await until(async () => (await readiness('n0001')).status === 503, 'n0001 to notice');
   expect((await readiness('n0001')).text).toContain(etcd.endpoints[0]!);
 
@@ -84,6 +104,7 @@ test('while etcd is away, nodes serve and verify packs, refuse what needs it, an
     const reason = { code: 'UNAVAILABLE', message: expect.stringContaining('expected an answer of etcd') };
     expect(outcome).toMatchObject({ status: 'rejected', reason });
   }
+  if (redeeming !== undefined) await expect(redeeming).rejects.toMatchObject(refusal('ledger-unavailable'));
 });
 
 test('when etcd is back, everything goes on by itself', async () => {
@@ -97,6 +118,22 @@ test('when etcd is back, everything goes on by itself', async () => {
   await cluster.startNode('n0002');
   await cluster.untilMembers((members) => members.every(({ state }) => state === 'up'));
   expect(await objects.allWrong('n0002')).toEqual([]);
+});
+
+test('an etcd that lost its claims, as one restored from an older copy, makes no used token good again', async () => {
+  await redeem(cluster, await tokenFor(cluster, UNUSED), 'r4');
+  const [from, to] = ['consent/', 'consent0'].map((key) =>
+    Buffer.from(`/kwam/run/${key}`).toString('base64'),
+  );
+  const removed = await etcd.gateway('etcd1', 'kv/deleterange', { key: from!, range_end: to! });
+  expect(removed).toMatchObject({ deleted: '2' });
+  for (const jti of [USED, UNUSED]) {
+    const token = await tokenFor(cluster, jti);
+    await expect(redeem(cluster, token, 'r5')).rejects.toMatchObject(refusal('replayed'));
+    await expect(redeem(cluster, token, 'r4', 'consent.resume')).rejects.toMatchObject(
+      refusal('not-claimed'),
+    );
+  }
 });
 
 test('an etcd that lost its name, as an emptied one, removes no pack', async () => {

@@ -127,6 +127,13 @@ describe('what is wrong is said', () => {
     expect(error.message).toContain(`expected a readable ${at(file)}, got no such file;`);
   });
 
+  test('a directory where a file should be; none where the identities should be', async () => {
+    fs.mkdirSync(at('n0001.pem'));
+    const error = await errorOf(() => loadIdentity(directory, 'n0001', NOW, warn));
+    expect(error.message).toContain(`expected a readable ${at('n0001.pem')}, got EISDIR;`);
+    expect(listIdentities(join(directory, 'nothing'))).toEqual([]);
+  });
+
   test('a key that others can read is a warning', async () => {
     await issue('n0001');
     fs.chmodSync(at('n0001.key'), 0o644);

@@ -39,7 +39,11 @@ const ROWS: readonly Row[] = [
   { source: 'src/identity/certificate', stages: [area('identity'), [SVID], [FILES]] },
   {
     source: 'src/identity/',
-    stages: [[FILES], ['test/cli/identity.test.ts', MANIFEST, SVID], [ROTATION, ACCESS]],
+    stages: [
+      [FILES, 'test/identity/identity-durability.test.ts'],
+      ['test/cli/identity.test.ts', MANIFEST, SVID],
+      [ROTATION, ACCESS],
+    ],
   },
   {
     source: 'src/rollout/ledger',

@@ -225,6 +225,19 @@ describe('redeeming', () => {
     );
   });
 
+  it('is the store’s to decide when several ask at once, none of whom has redeemed it before', async () => {
+    const { policy, ledger } = await redemption(memory());
+    const envelope = await envelopeOf();
+    const attempts = ['r1', 'r2', 'r3', 'r4'].map((rollout) =>
+      redeem({ policy, releasers, ledger: { ...ledger, used: new Set() } }, envelope, { ...USE, rollout }),
+    );
+    const outcomes = await Promise.allSettled(attempts);
+    const refused = outcomes.filter(({ status }) => status === 'rejected');
+    expect(refused).toHaveLength(3);
+    for (const outcome of refused)
+      expect(outcome).toMatchObject({ reason: { context: { rule: 'replayed' } } });
+  });
+
   it('leaves other tokens alone', async () => {
     const services = await redemption(memory());
     await redeem(services, await envelopeOf(), USE);
