@@ -156,7 +156,7 @@ function lacks(program: ProgramIr, { nodes, replicate, guard }: Plan, room: numb
   if (shards > room) pairs.push([`${shards} shards a stripe`, `${room} nodes for them`]);
   const { domain, count } = widestDomain(nodes, replicate.antiAffinity);
   if (replicate.erasure?.localGroups !== undefined && count < localDomainsMin) {
-    pairs.push([`local groups, which are for ${localDomainsMin} domains`, `${count} of \`${domain}\``]);
+    pairs.push([`${localDomainsMin} domains for local groups`, `${count} of \`${domain}\``]);
   }
   if (guard !== undefined && guard.supportedNines < guard.declaredNines) {
     pairs.push([`${guard.declaredNines}nines`, `${guard.supportedNines} nines`]);

@@ -12,7 +12,7 @@ import { createHash } from 'node:crypto';
 import type { DigestHex } from '../../src/digest.ts';
 import { type Random, seededRandom } from '../../src/random.ts';
 import type { PackRecordEntry } from '../../src/replication/catalog.ts';
-import { missingOf, storedIdsOf } from '../../src/replication/redundancy.ts';
+import { missingOf, spareOf, storedIdsOf } from '../../src/replication/redundancy.ts';
 import { Client } from './client.ts';
 import { type ClusterExtras, SimulatedCluster, type SimulatedNode } from './cluster.ts';
 import type { FaultCounts } from './faults.ts';
@@ -127,8 +127,7 @@ class Simulation {
     for (const node of shuffled) {
       if (victims.length === most) break;
       const rest = shuffled.filter((one) => one !== node && !victims.includes(one));
-      if (entries.every((entry) => piecesOn(rest, entry) >= (entry.stripe?.dataShards ?? 1)))
-        victims.push(node);
+      if (entries.every((entry) => spareOf(entry, holdersIn(rest, entry)) >= 0)) victims.push(node);
     }
     return victims;
   }
@@ -348,9 +347,4 @@ function holdersIn(
   const holding = (id: DigestHex): string[] =>
     nodes.filter(({ process }) => process?.isAlive && process.store?.hasPack(id)).map(({ name }) => name);
   return new Map(storedIdsOf(entry).map((id) => [id, holding(id)]));
-}
-
-/** How many different pieces of a pack these nodes have. */
-function piecesOn(nodes: readonly SimulatedNode[], entry: PackRecordEntry): number {
-  return [...holdersIn(nodes, entry).values()].filter((holders) => holders.length > 0).length;
 }
