@@ -57,6 +57,7 @@ export function localFirst(
   targets: readonly number[],
 ): readonly number[] {
   const groups = new Set(targets.map((target) => groupOf(scheme, target)));
+  groups.delete(undefined);
   const isFar = (shard: number): boolean => !groups.has(groupOf(scheme, shard));
   return candidates.toSorted((a, b) => Number(isFar(a)) - Number(isFar(b)));
 }
@@ -116,8 +117,8 @@ export function requireScheme(scheme: ErasureScheme): void {
 
 /** @param here  the shards that there are, which do not determine what is wanted. */
 export function tooFewShards(scheme: ErasureScheme, here: readonly number[]): KwamError {
-  const { dataShards: needed, parityShards } = scheme;
-  const shardCount = needed + parityShards;
+  const { dataShards: needed } = scheme;
+  const shardCount = shardCountOf(scheme);
   const context = { needed, present: here.length, shardCount };
   const what =
     here.length < needed

@@ -255,14 +255,21 @@ async function gather(
   const { shards: ids } = stripe;
   const scheme = schemeOf(stripe);
   const within = new Set([...ids.keys()].filter((shard) => nodesOf(shard).length > 0));
-  for (;;) {
+  const toRead = (): readonly number[] => {
     const needed = shardsToRead(scheme, [...within], wanted);
     if (needed === undefined) throw tooFewShards(scheme, [...within]);
+    return needed;
+  };
+  for (let needed = toRead(); ; ) {
     const next = needed.find((shard) => gathered.every(({ shardIndex }) => shardIndex !== shard));
     if (next === undefined) return;
     const shard = await bringShard(options, ids[next]!, nodesOf(next));
-    if (shard === undefined) within.delete(next);
-    else gathered.push({ ...shard, shardIndex: next });
+    if (shard !== undefined) {
+      gathered.push({ ...shard, shardIndex: next });
+      continue;
+    }
+    within.delete(next);
+    needed = toRead();
   }
 }
 

@@ -265,3 +265,16 @@ test.each([
 ])('there is no code %j: %s', (scheme) => {
   expect(schemeProblem(scheme)).toBeDefined();
 });
+
+test('without groups any k are read, the first ones, as the recipe has them', () => {
+  for (const matrix of ['vandermonde', 'cauchy1'] as const) {
+    const scheme = { dataShards: 6, parityShards: 3, matrix };
+    for (const lost of subsets([...Array(9).keys()], 3)) {
+      const here = [...Array(9).keys()].filter((shard) => !lost.includes(shard));
+      const { sources } = makeRecipe(codingMatrix(scheme), here, lost)!;
+      expect(sources).toEqual(here.slice(0, 6));
+      expect(shardsToRead(scheme, here, lost)).toEqual(sources);
+      expect(shardsToRead(scheme, here.slice(1), lost)).toBeUndefined();
+    }
+  }
+});
