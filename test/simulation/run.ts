@@ -84,11 +84,18 @@ function countOf(text: string): number {
     : usage(`expected a whole number above 0, got ${text}`);
 }
 
-/** One process: each seed that it is told, until it is told no more. */
+/** What a process says of a seed. */
+type Told = SimulationResult | { readonly seed: number; readonly crash: string };
+
+/** One process: each seed that it is told, until it is told no more. What nothing catches ends it, and is a violation of that seed. */
 async function work({ bug, verbose }: Arguments): Promise<void> {
   Error.stackTraceLimit = verbose ? 10 : 0;
   process.on('SIGINT', () => undefined); // of a terminal, meant for the one that leads: what has begun ends
   for await (const [seed] of on(process, 'message', { close: ['disconnect'] }) as AsyncIterable<[number]>) {
+    process.removeAllListeners('uncaughtException');
+    process.once('uncaughtException', (error) =>
+      process.send!({ seed, crash: String(error.stack ?? error) }, () => process.exit()),
+    );
     const result = await simulate(seed, {
       ...(bug && { plant: BUGS[bug] }),
       ...(verbose && { onLine: (line: string) => void process.stderr.write(`${seed}: ${line}\n`) }),
@@ -122,7 +129,7 @@ async function lead(args: Arguments): Promise<Summary> {
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, interrupt);
   const seeds = (): number | undefined => (next < end ? next++ : undefined);
   const workers = Array.from({ length: Math.min(args.jobs, args.seeds) }, () =>
-    finished(seeds, (result) => add(summary, result)),
+    finished(seeds, (told) => add(summary, told)),
   );
   await Promise.all(workers);
   summary.neverStruck = neverStruck(summary.faults, summary.seeds);
@@ -130,22 +137,21 @@ async function lead(args: Arguments): Promise<Summary> {
   return summary;
 }
 
-function finished(
-  seeds: () => number | undefined,
-  onResult: (result: SimulationResult) => void,
-): Promise<void> {
+/** One process after another works at the seeds: a new one where a seed ended the last. */
+async function finished(seeds: () => number | undefined, onTold: (told: Told) => void): Promise<void> {
+  for (let seed = seeds(); seed !== undefined; seed = seeds()) await lifeOf(seed, seeds, onTold);
+}
+
+function lifeOf(first: number, seeds: () => number | undefined, onTold: (told: Told) => void): Promise<void> {
   const env = { ...process.env, [WORKS]: '1' };
   const child = fork(import.meta.filename, process.argv.slice(2), { env, execArgv: HEAP_FLAGS });
-  const handOut = (): void => {
-    const seed = seeds();
-    if (seed === undefined) child.disconnect();
-    else child.send(seed);
-  };
-  child.on('message', (result) => {
-    onResult(result as SimulationResult);
-    handOut();
+  child.on('message', (told: Told) => {
+    onTold(told);
+    const next = 'crash' in told ? undefined : seeds();
+    if (next !== undefined) child.send(next);
+    else if (child.connected) child.disconnect();
   });
-  handOut();
+  child.send(first);
   return new Promise((resolve, reject) => {
     child.once('exit', (code, signal) =>
       code === 0
@@ -155,8 +161,13 @@ function finished(
   });
 }
 
-function add(summary: Summary, result: SimulationResult): void {
+function add(summary: Summary, result: Told): void {
   summary.seeds++;
+  if ('crash' in result) {
+    summary.violations.push({ seed: result.seed, what: [result.crash] });
+    console.error(`seed ${result.seed} crashed: ${result.crash}`);
+    return;
+  }
   summary.simulatedHours += result.simulatedMs / HOUR_MS;
   summary.events += result.events;
   summary.acknowledged += result.acknowledged;
