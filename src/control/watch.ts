@@ -86,8 +86,8 @@ async function* follow(
   options: WatchOptions,
 ): AsyncGenerator<ControlEvent, void, undefined> {
   const { signal } = options;
-  const aborted = Promise.withResolvers<void>();
-  const abort = () => aborted.resolve();
+  let wake = (): void => undefined;
+  const abort = () => wake();
   signal.addEventListener('abort', abort, { once: true });
   let next = options.fromRevision;
   try {
@@ -105,7 +105,12 @@ async function* follow(
         if (keyOf(change).startsWith(prefix)) yield change;
       }
       if (page.last >= next!) next = page.last + 1;
-      else await Promise.race([ticket, aborted.promise]);
+      // Not a race with one promise of the abort: that would keep something of every wait for as long as the watch lives.
+      else
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+          void ticket.then(resolve);
+        });
     }
   } finally {
     signal.removeEventListener('abort', abort);
