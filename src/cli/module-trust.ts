@@ -73,7 +73,7 @@ function formProblem(module: string, envelope: Uint8Array): ModuleProblem | unde
     return refused(
       'signatureUnreadable',
       module,
-      `expected a DSSE envelope beside "${module}", got something else: ${error.message}; fetch it again`,
+      `expected a DSSE envelope beside "${module}", got something else: ${error.message}`,
     ).problem;
   }
 }
@@ -102,11 +102,8 @@ async function signedPayload(
   } catch (error) {
     if (!(error instanceof KwamError)) throw error;
     if (error.code === 'ENVELOPE_INVALID') {
-      return refused(
-        'signatureUnreadable',
-        module,
-        `the envelope beside "${module}": ${error.message}; fetch it again`,
-      ).problem;
+      return refused('signatureUnreadable', module, `the envelope beside "${module}": ${error.message}`)
+        .problem;
     }
     if (error.code !== 'SIGNATURE_INVALID') throw error;
     return refused(

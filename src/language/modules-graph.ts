@@ -113,7 +113,8 @@ export class ModuleGraph {
       if (outcome.ok) return outcome;
       // Only another version is a reason to look further: anything else is wrong with this very copy.
       if (outcome.problem.fault !== 'digestMismatch') return outcome;
-      first ??= outcome;
+      // The cache knows whose the digest is.
+      first = copy.origin === 'cache' ? outcome : (first ?? outcome);
     }
     return first!;
   }
@@ -138,18 +139,13 @@ export class ModuleGraph {
     const meaning = await this.#understand(module, copy, path);
     if (!meaning.ok)
       return copy.origin === 'cache' && meaning.problem.fault === 'notAModule'
-        ? refuseEdited(module, digest, copy, meaning.problem.message)
+        ? this.#refuseCached(module, digest, copy, path, meaning.problem.message)
         : meaning;
     const { value } = meaning;
     if (digest !== undefined && value.digest !== digest) {
       return copy.origin === 'cache'
         ? refuseEdited(module, digest, copy, `its content is ${value.digest}`)
-        : refused(
-            'digestMismatch',
-            module,
-            `expected "${module}" with the digest ${digest}, got ${value.digest} from ${copy.file}: it no longer means what was pinned; look at what changed, then pin the new digest with \`kwam-dp module freeze --update\``,
-            value.digest,
-          );
+        : this.#refuseMismatch(module, digest, value.digest, copy);
     }
     const unsigned = await this.#library.judge(module, value.digest, copy.envelope);
     if (unsigned !== undefined) return { ok: false, problem: unsigned };
@@ -157,6 +153,37 @@ export class ModuleGraph {
     const locked =
       lock === undefined ? undefined : lockProblem(lock, { module, digest: value.digest, bytes: copy.bytes });
     return locked?.ok === false ? locked : fine({ ...value, copy });
+  }
+
+  /** The lock may know whose digest it is. */
+  #refuseMismatch(module: string, digest: string, actual: string, { file }: ModuleCopy): Outcome<never> {
+    const owner = this.#options.lock?.find((each) => each.digest === digest && each.module !== module);
+    if (owner !== undefined) return refuseRepointed(module, digest, owner.module, actual);
+    return refused(
+      'digestMismatch',
+      module,
+      `expected "${module}" with the digest ${digest}, got ${actual} from ${file}: it no longer means what was pinned; look at what changed, then pin the new digest with \`kwam-dp module freeze --update\``,
+      actual,
+    );
+  }
+
+  /** What lies under this digest and is no such module: another one in order, when the import was pointed elsewhere, or an edited one. */
+  async #refuseCached(
+    module: string,
+    digest: string | undefined,
+    copy: ModuleCopy,
+    path: readonly string[],
+    why: string,
+  ): Promise<Outcome<never>> {
+    const read = readModule(copy.file, copy.text);
+    if (!read.ok || read.value.name === module) return refuseEdited(module, digest, copy, why);
+    const { name } = read.value;
+    const other = await this.#understand(name, copy, path);
+    const isOther = digest !== undefined && other.ok && other.value.digest === digest;
+    // A name alone is easily edited; who signed it as that module is not.
+    return isOther && (await this.#library.judge(name, digest, copy.envelope)) === undefined
+      ? refuseRepointed(module, digest, name)
+      : refuseEdited(module, digest, copy, why);
   }
 
   async #understand(module: string, copy: ModuleCopy, path: readonly string[]): Promise<Outcome<Weighed>> {
@@ -172,6 +199,15 @@ export class ModuleGraph {
     const meaning = meaningOf(text.value, digests, this.#library.digestOf);
     return meaning.ok ? fine({ name: module, text: text.value, imports, ...meaning.value }) : meaning;
   }
+}
+
+function refuseRepointed(module: string, digest: string, owner: string, actual?: string): Outcome<never> {
+  return refused(
+    'digestMismatch',
+    module,
+    `expected "${module}" with its own digest, got ${digest}, which is that of "${owner}": the import names one module and pins another; name the one that is meant, or pin "${module}" with \`kwam-dp module freeze --update\``,
+    actual,
+  );
 }
 
 function refuseEdited(

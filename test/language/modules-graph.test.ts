@@ -61,6 +61,32 @@ describe('a module', () => {
     expect(await faultOf('acme/others', digest)).toBe('digestMismatch');
   });
 
+  it('to which an import was re-pointed is said to be another one, where lock or cache know whose digest it is', async () => {
+    const others = await library.putSigned('acme/others', text('acme/others', 'spine'), key.privateKey);
+    const messageOf = async (options: LoadOptions = {}): Promise<string> => {
+      const outcome = await new ModuleGraph(library, options).load('acme/others', digest);
+      return outcome.ok ? 'none' : `${outcome.problem.code} ${outcome.problem.message}`;
+    };
+    const own = `KW3102 expected "acme/others" with its own digest, got ${digest}, which is that of "${NAME}"`;
+    const changed = `KW3102 expected "acme/others" with the digest ${digest}, got ${others}`;
+    expect(await messageOf()).toContain(changed);
+    expect(await messageOf({ lock: [{ module: NAME, digest, bytes: digest }] })).toContain(own);
+    library.cache.set(digest, { ...library.files.get(NAME)!, origin: 'cache' });
+    expect(await messageOf()).toContain(own);
+    library.files.delete('acme/others');
+    expect(await messageOf()).toContain(own);
+  });
+
+  it('that was put under a digest of the cache which is not its own was edited, whatever its name', async () => {
+    library.cache.set(digest, {
+      ...library.files.get(NAME)!,
+      origin: 'cache',
+      text: text('acme/intruder', 'spine'),
+    });
+    library.files.delete(NAME);
+    expect(await faultOf(NAME, digest)).toBe('cacheEdited');
+  });
+
   it('whose imported module changed is another one itself', async () => {
     const outer = importing('acme/outer', NAME, digest);
     library.put('acme/outer', outer);
