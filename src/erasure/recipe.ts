@@ -63,7 +63,7 @@ function sourcesOf(
   targets: readonly number[],
 ): readonly number[] | undefined {
   const { dataShards: k, localGroups } = scheme;
-  // Any k of them do; finding the factors of rs(200, 55) would take a main thread a tenth of a second.
+  // Any k of them do; the factors, which are dear for wide stripes, are for the worker to find.
   if (localGroups === undefined) return present.length < k ? undefined : present.slice(0, k);
   return makeRecipe(codingMatrix(scheme), localFirst(scheme, present, targets), targets)?.sources;
 }

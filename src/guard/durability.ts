@@ -10,7 +10,7 @@
  *   as often. A rate above one a year is reported as it is; it is an expected number of losses, not a probability.
  */
 import { KwamError } from '../errors.ts';
-import { guardNinesMax, shardCountMax } from '../limits.ts';
+import { globalParityMax, guardNinesMax, localShardsMax, shardCountMax } from '../limits.ts';
 import type { Domain } from '../plan.ts';
 import { lossBound, lossPerYearBound } from './loss-bound.ts';
 import type { LossClass } from './loss-class.ts';
@@ -44,10 +44,12 @@ export interface DomainLossRate extends LossRate {
 export type Sharing = readonly number[];
 
 export interface Scheme {
-  /** As the user wrote it: "factor 3", "rs(6, 3)". */
+  /** As the user wrote it: "factor 3", "rs(6, 3)", "lrc(12, 2, 2)". */
   readonly name: string;
   readonly shards: number;
   readonly toleratedLosses: number;
+  /** There is no such code with one parity shard more. */
+  readonly isLongest?: boolean;
   /** From the inventory; a domain that is missing here holds one shard of a stripe. */
   readonly sharing?: Partial<Readonly<Record<Domain, Sharing>>>;
 }
@@ -125,7 +127,8 @@ export function locallyCoded(
 ): Scheme {
   const name = `lrc(${dataShards}, ${groups}, ${globalParities})`;
   const shards = dataShards + groups + globalParities;
-  return { name, shards, toleratedLosses: globalParities + 1, ...(sharing && { sharing }) };
+  const isLongest = globalParities >= globalParityMax || shards >= localShardsMax;
+  return { name, shards, toleratedLosses: globalParities + 1, isLongest, ...(sharing && { sharing }) };
 }
 
 /**

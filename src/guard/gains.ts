@@ -88,10 +88,11 @@ function halves(name: string, rate: LossRate): { change: string; rate: LossRate 
 
 /** One shard more that may be lost, for each scheme by itself, in the domains that are there. */
 function longer(input: DurabilityInput): Change[] {
-  return input.schemes.map((scheme, index) => {
+  return input.schemes.flatMap((scheme, index) => {
+    if (scheme.isLongest) return [];
     const what = scheme.toleratedLosses + 1 === scheme.shards ? 'copy' : 'parity shard';
     const schemes = input.schemes.with(index, withOneMore(scheme));
-    return { change: `one ${what} more than ${scheme.name}`, input: { ...input, schemes } };
+    return [{ change: `one ${what} more than ${scheme.name}`, input: { ...input, schemes } }];
   });
 }
 

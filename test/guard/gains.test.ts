@@ -1,5 +1,12 @@
 import { expect, test } from 'vitest';
-import { copies, durability, erasureCoded, lossRate, yearMs } from '../../src/guard/durability.ts';
+import {
+  copies,
+  durability,
+  erasureCoded,
+  locallyCoded,
+  lossRate,
+  yearMs,
+} from '../../src/guard/durability.ts';
 import { gains } from '../../src/guard/gains.ts';
 import { ratio } from '../../src/guard/ratio.ts';
 
@@ -34,6 +41,13 @@ test('only the scheme that stands for the guard gains from a shard more', () => 
   const changes = gains({ schemes: [copies(2), erasureCoded(6, 3)], ...rates }).map((each) => each.change);
   expect(changes).toContain('one copy more than factor 2');
   expect(changes).not.toContain('one parity shard more than rs(6, 3)');
+});
+
+test('no longer code is proposed than there is', () => {
+  const changes = (globals: number): string[] =>
+    gains({ schemes: [locallyCoded(12, 2, globals)], ...rates }).map((each) => each.change);
+  expect(changes(2)).toContain('one parity shard more than lrc(12, 2, 2)');
+  expect(changes(4).filter((change) => change.includes('parity'))).toEqual([]);
 });
 
 test('where the unmodelled rate rules, halving it gains three tenths of a nine', () => {
