@@ -16,6 +16,7 @@ import { type Identity, identityFromPems } from '../../src/identity/identity.ts'
 import { initAuthority, issueIdentity } from '../../src/identity/identity-files.ts';
 import { parseSpiffeId, parseTrustDomain } from '../../src/identity/spiffe-id.ts';
 import { grpcTransport } from '../../src/transport/grpc.ts';
+import { diagnose } from '../../src/transport/tls-peer.ts';
 import type { PeerId, Transport } from '../../src/transport/transport.ts';
 import { collect, errorOf, handlerOf, transportSuite } from '../suites/transport.suite.ts';
 
@@ -111,6 +112,12 @@ describe('bad certificates', () => {
     expect(error.code).toBe('UNAUTHENTICATED');
     expect(error.context['rule']).toBe('validity');
     expect(error.message).toMatch(/expired at 20.*identity issue/);
+  });
+
+  test('a server with a good SVID is not called the reason when a connection fails for another', async () => {
+    const address = await listenAs(server);
+    expect(await diagnose(client, address, SERVER, NOW)).toBeUndefined();
+    expect(await diagnose(client, address, CLIENT, NOW)).toMatchObject({ code: 'UNAUTHENTICATED' });
   });
 
   test('the client is of another authority: the server says so', async () => {
