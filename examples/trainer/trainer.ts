@@ -4,6 +4,8 @@
  *
  * The job knows nothing of kwam-dp but a directory. It writes a checkpoint under a name that begins with a dot and renames it when
  * it is complete; the sidecar takes what has its final name. To restore, it asks for the newest object.
+ * Times of files move in ticks of some milliseconds. A rename within the tick of the last write does not show; such a checkpoint, as these
+ * small ones are, counts as complete once it was quiet for a while, here two seconds.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -77,6 +79,8 @@ const sidecar = spawn(
     'n0001',
     '--watch',
     checkpoints,
+    '--watch-quiet',
+    '2s',
     '--ready-file',
     ready,
   ],

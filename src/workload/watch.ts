@@ -2,7 +2,8 @@
  * Puts every checkpoint that is complete under a directory, in the order in which they became complete.
  * In: a directory that a training job writes into. Out: one put a checkpoint, named after its entry.
  * An entry directly under the directory is a checkpoint. It is complete when two looks found it the same and
- * - it was renamed to its final name there: when first seen under that name its change of name was newer than all inside, or
+ * - it was renamed to its final name there: when first seen under that name its change of name was newer than all inside (by a tick of the
+ *   file system's clock, 4 to 10 ms on Linux; a rename within the tick of the last write does not show), or
  * - a done marker lies in it (`.done`, `done`, `_SUCCESS`), or beside it as `<entry>.done`, or
  * - nothing in it has changed for `quietMs`.
  * Names that end in `.tmp`, `.partial`, `.incomplete` or begin with `.` are being written, whatever their age.

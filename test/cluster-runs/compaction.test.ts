@@ -13,7 +13,7 @@ import { changeTree, makeTree } from '../faults/trees.ts';
 
 const seed = chosenSeed('compaction');
 const random = seededRandom(seed);
-const ROUNDS = CAMPAIGN ? 300 : 10;
+const ROUNDS = CAMPAIGN ? 300 : 6;
 /** Never by itself: the tests say when. */
 const orphans = { graceMs: 0, intervalMs: 3_600_000 };
 

@@ -14,7 +14,8 @@ import { changeTree, makeTree } from '../faults/trees.ts';
 
 const seed = chosenSeed('kill');
 const random = seededRandom(seed);
-const ROUNDS = CAMPAIGN ? 200 : 10;
+/** Each kind of work twice. */
+const ROUNDS = CAMPAIGN ? 200 : 8;
 const TREE_BYTES = 800_000;
 /** Short, so that the clean-up of what killed puts leave runs all the time; far above the time of one put. */
 const orphans = { graceMs: 3000, intervalMs: 300 };

@@ -24,7 +24,7 @@ const REDEEMERS = 100;
 const HANDLES = 4;
 const RUNS = CAMPAIGN ? 50 : 10;
 /** An election and a restart take seconds. */
-const ETCD_RUNS = CAMPAIGN ? 50 : 2;
+const ETCD_RUNS = CAMPAIGN ? 50 : 1;
 const SPREAD_MS = 150;
 
 const random = seededRandom(chosenSeed('single-use'));

@@ -136,7 +136,7 @@ describe('promtool', () => {
         at('22m', 'KwamIntegritySloViolated', true),
         at('60m', 'KwamIntegritySloViolated', false),
         at('60m', 'KwamIntegritySloExhausted', true),
-        at('199m', 'KwamIntegritySloExhausted', true),
+        at('120m', 'KwamIntegritySloExhausted', true),
       ],
     ],
     [
@@ -262,7 +262,7 @@ describe('a real Prometheus', () => {
     fs.writeFileSync(
       config,
       stringify({
-        global: { scrape_interval: '1s', evaluation_interval: '1s' },
+        global: { scrape_interval: '200ms', evaluation_interval: '200ms' },
         rule_files: [rules],
         scrape_configs: [
           { job_name: 'kwam', scheme: 'https', tls_config: tls, static_configs: [{ targets: [target] }] },
