@@ -2,10 +2,11 @@
  * Ties manifests to SVIDs: a node signs with its SVID's key and sends its certificates along; whoever reads the manifest
  * accepts the key when those certificates pass the SVID check, for the SPIFFE ID and the time that they say.
  */
-import { createHash, X509Certificate } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { KwamError } from '../errors.ts';
 import type { EnvelopeSignature, Signer, TrustedKey, TrustFunction } from '../manifest/dsse.ts';
 import { importPublicKey } from '../manifest/public-key.ts';
+import { readCertificate } from './certificate.ts';
 import { derOfPem, type Identity } from './identity.ts';
 import { checkSvid, type TrustBundle } from './svid.ts';
 
@@ -40,11 +41,9 @@ async function keyOf({ certs }: EnvelopeSignature, bundle: TrustBundle): Promise
   if (certs === undefined) return [];
   try {
     const chain = derOfPem(certs, 'the certificates of a manifest');
-    const leaf = new X509Certificate(chain[0]!);
-    const notBefore = new Date(leaf.validFrom);
-    const notAfter = new Date(leaf.validTo);
+    const { node, notBefore, notAfter } = readCertificate(chain[0]!);
     const spiffeId = checkSvid(chain, bundle, notBefore.getTime());
-    const spki = leaf.publicKey.export({ type: 'spki', format: 'der' });
+    const spki = node.publicKey.export({ type: 'spki', format: 'der' });
     return [{ key: await importPublicKey(new Uint8Array(spki)), identity: spiffeId, notBefore, notAfter }];
   } catch (error) {
     if (error instanceof KwamError) return [];

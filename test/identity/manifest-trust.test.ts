@@ -99,3 +99,35 @@ it('a manifest of a trusted authority does not look into the archive', async () 
   const own = await signedAt(current, NOW);
   expect((await verifySignedManifest(own, { trust })).acceptedKeys).toHaveLength(1);
 });
+
+describe('a signature', () => {
+  const trust = trustOf(
+    {
+      get current() {
+        return current;
+      },
+    },
+    () => expect.fail('the archive was opened'),
+  );
+  const sig = new Uint8Array(64);
+
+  it('without certificates is nobody’s, and no archive is opened for it', async () => {
+    expect(await trust({ sig })).toEqual([]);
+  });
+
+  it.each([
+    ['no PEM', 'nonsense'],
+    ['PEM of no certificate', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'],
+  ])('with %s is nobody’s', async (_, certs) => {
+    const nobody = trustOf({
+      get current() {
+        return current;
+      },
+    });
+    expect(await nobody({ sig, certs })).toEqual([]);
+    const bytes = JSON.parse(Buffer.from(envelope).toString());
+    bytes.signatures[0].certs = certs;
+    const forged = Buffer.from(JSON.stringify(bytes));
+    await expect(verifySignedManifest(forged, { trust: nobody })).rejects.toThrow(refused);
+  });
+});

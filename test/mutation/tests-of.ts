@@ -26,7 +26,9 @@ const ROWS: readonly Row[] = [
     stages: [['test/identity/workload-api.test.ts'], [WORKLOAD], area('workload API'), [SOURCES]],
   },
   { source: 'src/identity/der', stages: [['test/identity/der.test.ts'], [WORKLOAD]] },
-  { source: 'src/identity/polled-', stages: [[ROTATION], [SOURCES]] },
+  { source: 'src/identity/polled-', stages: [['test/identity/polled-identity.test.ts'], [ROTATION]] },
+  { source: 'src/identity/metadata-', stages: [['test/identity/metadata-reflection.test.ts'], [FILES]] },
+  { source: 'src/identity/manifest-', stages: [[MANIFEST]] },
   {
     source: 'src/identity/grants',
     stages: [['test/identity/grants.test.ts'], area('grants'), area('consent'), [ACCESS]],
@@ -40,7 +42,8 @@ const ROWS: readonly Row[] = [
   {
     source: 'src/identity/',
     stages: [
-      [FILES, 'test/identity/identity-durability.test.ts'],
+      ['test/identity/identity.test.ts', 'test/identity/identity-durability.test.ts'],
+      [FILES],
       ['test/cli/identity.test.ts', MANIFEST, SVID],
       [ROTATION, ACCESS],
     ],

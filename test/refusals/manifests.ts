@@ -1,5 +1,9 @@
 /** Manifests whose signatures must not count: by whom, when, and how many. */
 import { generateKeyPairSync, sign } from 'node:crypto';
+import { createAuthority, issueSvid } from '../../src/identity/authority.ts';
+import { identityFromPems } from '../../src/identity/identity.ts';
+import { trustOf } from '../../src/identity/manifest-trust.ts';
+import { parseSpiffeId, parseTrustDomain } from '../../src/identity/spiffe-id.ts';
 import type { Signer, TrustedKey } from '../../src/manifest/dsse.ts';
 import { signEnvelope } from '../../src/manifest/envelope-writer.ts';
 import { importPublicKey } from '../../src/manifest/public-key.ts';
@@ -43,6 +47,18 @@ async function attempt({ signers = [own], trust = [own.trusted, other.trusted], 
   return verifySignedManifest(made.envelope, { trust, ...more });
 }
 
+/** Signed by a stranger who sends these certificates along. */
+async function certified(certs: string): Promise<unknown> {
+  const now = { nowMs: CREATED };
+  const authority = await createAuthority(parseTrustDomain('kwam.dev'), now);
+  const { certificatePem, privateKeyPem } = await issueSvid(authority, parseSpiffeId(PRODUCER), now);
+  const pems = { certificateChainPem: certificatePem, privateKeyPem, bundlePem: authority.certificatePem };
+  const made = await signWhole(SAMPLE, [{ ...stranger.signer, certs: certs || certificatePem }]);
+  return verifySignedManifest(made.envelope, {
+    trust: trustOf({ current: identityFromPems(pems, CREATED) }),
+  });
+}
+
 const refused = (code: string, input: string, trial: Trial): Refusal => ({
   input,
   code,
@@ -67,6 +83,15 @@ export const manifests: Area = {
       threshold: 2,
     }),
     refused('MANIFEST_SIGNATURE', 'another manifest, though well signed', { digest: new Uint8Array(32) }),
+    ...[
+      ['the certificates of somebody else', ''],
+      ['a text that is no PEM', 'consent!'],
+      ['PEM of no certificate', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'],
+    ].map(([input, certs]) => ({
+      input: `a manifest that comes with ${input}`,
+      code: 'MANIFEST_SIGNATURE',
+      attempt: () => certified(certs!),
+    })),
     refused('MANIFEST_SIGNATURE/producer', 'a manifest that another node signed', { signers: [other] }),
     termed('key-revoked', 'a revoked key', { revoked: true }),
     termed('key-revoked', 'a revoked key whose time had not ended', { revoked: true, notAfter: at(1000) }),
