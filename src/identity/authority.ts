@@ -20,6 +20,7 @@ import {
   X509CertificateGenerator,
 } from '@peculiar/x509';
 import { KwamError } from '../errors.ts';
+import { derOfPem } from './identity.ts';
 import {
   authorityIdOf,
   dnsNameOf,
@@ -70,8 +71,10 @@ export async function createAuthority(trustDomain: TrustDomain, validity: Validi
 
 /** Issues an SVID for `id`, which must lie in the authority's own trust domain. */
 export async function issueSvid(authority: KeyedPem, id: SpiffeId, validity: Validity): Promise<KeyedPem> {
-  const issuer = new X509Certificate(authority.certificatePem);
-  checkIssuable(issuer, id, validity.nowMs);
+  const der = derOfPem(authority.certificatePem, 'the certificate of the authority')[0]!;
+  checkDomain(readAuthorityId(der), id);
+  const issuer = new X509Certificate(der as Uint8Array<ArrayBuffer>);
+  checkLasting(issuer, id, validity.nowMs);
   const keys = await newKeys();
   const { notBefore, notAfter } = window(validity, svidValidMsDefault);
   const certificate = await X509CertificateGenerator.create({
@@ -103,22 +106,24 @@ async function leafExtensions(id: SpiffeId, key: CryptoKey, issuer: X509Certific
   ];
 }
 
-function checkIssuable(issuer: X509Certificate, id: SpiffeId, nowMs: number): void {
-  const own = trustDomainOf(readAuthorityId(new Uint8Array(issuer.rawData)));
-  if (trustDomainOf(id) !== own || pathOf(id) === '') {
-    throw new KwamError(
-      'USAGE',
-      `identity: expected an ID spiffe://${own}/<path>, got ${id}; this authority vouches for ${own} only`,
-      { context: { rule: 'issue-domain', expected: own, actual: id } },
-    );
-  }
-  if (nowMs > issuer.notAfter.getTime()) {
-    throw new KwamError(
-      'SVID_INVALID',
-      `identity: the authority of ${own} expired at ${issuer.notAfter.toISOString()}; make a new one with \`kwam-dp identity init\``,
-      { context: { rule: 'authority-validity', expected: own, actual: issuer.notAfter.toISOString() } },
-    );
-  }
+function checkDomain(authorityId: SpiffeId, id: SpiffeId): void {
+  const own = trustDomainOf(authorityId);
+  if (trustDomainOf(id) === own && pathOf(id) !== '') return;
+  throw new KwamError(
+    'USAGE',
+    `identity: expected an ID spiffe://${own}/<path>, got ${id}; this authority vouches for ${own} only`,
+    { context: { rule: 'issue-domain', expected: own, actual: id } },
+  );
+}
+
+function checkLasting({ notAfter }: X509Certificate, id: SpiffeId, nowMs: number): void {
+  if (nowMs <= notAfter.getTime()) return;
+  const own = trustDomainOf(id);
+  throw new KwamError(
+    'SVID_INVALID',
+    `identity: the authority of ${own} expired at ${notAfter.toISOString()}; make a new one with \`kwam-dp identity init\``,
+    { context: { rule: 'authority-validity', expected: own, actual: notAfter.toISOString() } },
+  );
 }
 
 function window({ nowMs, validMs }: Validity, validMsDefault: number): { notBefore: Date; notAfter: Date } {

@@ -46,8 +46,19 @@ export async function issueIdentity(
 ): Promise<Identity> {
   checkName(name);
   const authority = readPair(directory, AUTHORITY, 'make an authority with `kwam-dp identity init`', warn);
-  writePair(directory, name, await issueSvid(authority, id, validity));
-  return loadIdentity(directory, name, validity.nowMs, warn);
+  const pair = await issueSvid(authority, id, validity);
+  // Before anything is written: a good SVID must not give way to one that nobody accepts.
+  const identity = identityFrom(pair, authority.certificatePem, validity.nowMs);
+  writePair(directory, name, pair);
+  return identity;
+}
+
+function identityFrom(
+  { certificatePem, privateKeyPem }: KeyedPem,
+  bundlePem: string,
+  nowMs: number,
+): Identity {
+  return identityFromPems({ certificateChainPem: certificatePem, privateKeyPem, bundlePem }, nowMs);
 }
 
 /**
@@ -67,10 +78,7 @@ export function loadIdentity(
   const pair = readPair(directory, name, remedy, warn);
   const bundlePem =
     authoritiesPem ?? readText(join(directory, 'ca.pem'), 'copy the bundle of the authority there');
-  return identityFromPems(
-    { certificateChainPem: pair.certificatePem, privateKeyPem: pair.privateKeyPem, bundlePem },
-    nowMs,
-  );
+  return identityFrom(pair, bundlePem, nowMs);
 }
 
 /** Whether SVIDs are issued here: then the authority that does so is the one to trust. */

@@ -173,6 +173,24 @@ describe('what is wrong is said', () => {
     }
   });
 
+  test('an authority that is damaged, or whose key is another one: the SVID that is there stays', async () => {
+    const { certificateChainPem } = await issue('n0001');
+    const pem = fs.readFileSync(at('ca.pem'));
+    const damage: [string, string, string][] = [
+      ['ca.pem', 'nonsense', 'pem'],
+      ['ca.pem', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n', 'encoding'],
+      ['ca.pem', certificateChainPem, 'authority-id'],
+      ['ca.key', 'nonsense', 'key-encoding'],
+      ['ca.key', fs.readFileSync(at('n0001.key'), 'utf8'), 'signature'],
+    ];
+    for (const [file, text, rule] of damage) {
+      fs.writeFileSync(at(file), text);
+      expect((await errorOf(() => issue('n0001'))).context['rule'], `${rule} of ${file}`).toBe(rule);
+      fs.writeFileSync(at('ca.pem'), pem);
+      expect(loadIdentity(directory, 'n0001', NOW, warn).certificateChainPem).toBe(certificateChainPem);
+    }
+  });
+
   test('an SVID of another authority', async () => {
     await issue('n0001');
     const other = join(directory, 'other');

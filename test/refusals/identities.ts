@@ -1,6 +1,8 @@
 /** SPIFFE IDs and X.509-SVIDs that must be refused, one rule of the standards a row. */
 import '../../src/identity/metadata-reflection.ts';
 import { Extension, KeyUsageFlags } from '@peculiar/x509';
+import { issueSvid } from '../../src/identity/authority.ts';
+import { pemOfDer } from '../../src/identity/der.ts';
 import { dnsNameOf, parseSpiffeId, parseTrustDomain } from '../../src/identity/spiffe-id.ts';
 import { checkSvid, readAuthorityId, type TrustBundle } from '../../src/identity/svid.ts';
 import { spiffeIdBytesMax, trustDomainBytesMax } from '../../src/limits.ts';
@@ -132,6 +134,14 @@ const CHAINS: readonly Refusal[] = [
   chain('encoding', 'rubbish for a certificate', () => [new Uint8Array([1, 2, 3])]),
   chain('encoding', 'a byte behind the certificate', (_, { der }) => [Buffer.concat([der, Buffer.of(0)])]),
   chain('encoding', 'a certificate of a megabyte', () => [new Uint8Array(1 << 20)]),
+  ...[
+    ['pem', 'an authority whose file is no PEM', 'nonsense'],
+    ['encoding', 'an authority whose PEM is no certificate', pemOfDer(Uint8Array.of(0, 0, 0), 'CERTIFICATE')],
+  ].map(([rule, input, certificatePem]) => ({
+    input: input!,
+    code: `SVID_INVALID/${rule}`,
+    attempt: () => issueSvid({ certificatePem: certificatePem!, privateKeyPem: '' }, ID, { nowMs: NOW }),
+  })),
   {
     input: 'an authority that nobody knows',
     code: 'SVID_INVALID/chain',
