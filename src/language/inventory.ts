@@ -124,10 +124,10 @@ class InventoryReader {
     return {
       name: this.#distinct(
         `${path}.name`,
-        'name',
+        'a name',
         this.#matching(`${path}.name`, node['name'], NAME, 'a name such as n0001'),
       ),
-      spiffe: this.#distinct(`${path}.spiffe`, 'spiffe', this.#spiffe(`${path}.spiffe`, node['spiffe'])),
+      spiffe: this.#distinct(`${path}.spiffe`, 'a SPIFFE ID', this.#spiffe(`${path}.spiffe`, node['spiffe'])),
       address: this.#ownAddress(`${path}.address`, node['address']),
       labels: this.#labels(`${path}.labels`, node['labels']),
       weight: this.#weight(`${path}.weight`, node['weight']),
@@ -143,7 +143,7 @@ class InventoryReader {
 
   #ownAddress(path: string, value: unknown): string {
     const address = this.#address(path, value);
-    return /:0+$/.test(address) ? address : this.#distinct(path, 'address', address);
+    return /:0+$/.test(address) ? address : this.#distinct(path, 'an address', address);
   }
 
   #address(path: string, value: unknown): string {
@@ -177,11 +177,10 @@ class InventoryReader {
   }
 
   /** One machine stands in one pool, once. */
-  #distinct(path: string, field: string, value: string): string {
-    const key = `${field} ${value}`;
+  #distinct(path: string, noun: string, value: string): string {
+    const key = `${noun} ${value}`;
     const first = this.#seen.get(key);
-    if (value !== '' && first !== undefined)
-      this.#refuse(path, `a ${field} of its own, unlike ${first}`, value);
+    if (value !== '' && first !== undefined) this.#refuse(path, `${noun} of its own, unlike ${first}`, value);
     this.#seen.set(key, first ?? path);
     return value;
   }

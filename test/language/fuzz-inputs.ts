@@ -59,6 +59,15 @@ const SOUP = [
   '\uFEFF',
 ];
 
+/** What other systems and editors make of a text. */
+const LAYOUTS: readonly ((text: string) => string)[] = [
+  (text) => text.replaceAll('\n', '\r\n'),
+  (text) => text.replaceAll('\n', '\r'),
+  (text) => `\uFEFF${text}`,
+  (text) => text.replaceAll('  ', '\t'),
+  (text) => text.replaceAll('#', '# \u202E\u{1F600}e\u0301'),
+];
+
 export class FuzzInputs {
   readonly #random: Random;
 
@@ -67,6 +76,11 @@ export class FuzzInputs {
   }
 
   next(): string {
+    const text = this.#written();
+    return this.#below(8) === 0 ? this.#pick(LAYOUTS)(text) : text;
+  }
+
+  #written(): string {
     const kind = this.#below(16);
     if (kind < 5) return this.#soup();
     if (kind < 6) return this.#mutated(this.#pick(EXAMPLES));

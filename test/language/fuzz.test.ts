@@ -1,5 +1,6 @@
 /**
- * Mutated programs and token soup through the whole front: no exception, no hang, every diagnostic, hole and suggestion inside the text,
+ * Mutated programs and token soup through the whole front: no exception, no hang, every diagnostic, hole and suggestion inside the text
+ * and at the line and column that a slow twin counts,
  * with a page that `explain` shows; what formats keeps its meaning and its comments, and formats once.
  * KWAM_CAMPAIGN=1 runs a million, KWAM_CASES another number, KWAM_SEED with another seed. A case that takes longer than a second, three times
  * in a row, fails there: a busy machine alone can take that long once.
@@ -44,7 +45,10 @@ const TOOLS: Tools = {
 };
 
 function checkPlaces(text: string, { diagnostics, holes }: ReturnType<Tools['check']>): void {
+  const lineStarts = lineStartsOf(text);
   for (const { code, message, suggestion, range } of diagnostics) {
+    if (![range.start, range.end].every((place) => isPlace(lineStarts, place)))
+      throw new Error(`another line or column: ${code} ${message}`);
     if (!isInside(text, range)) throw new Error(`outside of the text: ${code} ${message}`);
     if (suggestion !== undefined && !isInside(text, suggestion.replacement.range))
       throw new Error(`suggests a change outside of the text: ${code} ${suggestion.title}`);
@@ -57,6 +61,19 @@ function checkPlaces(text: string, { diagnostics, holes }: ReturnType<Tools['che
 
 function isInside(text: string, { start, end }: SourceRange): boolean {
   return start.offset >= 0 && start.offset <= end.offset && end.offset <= text.length;
+}
+
+/** The slow twin of SourceText: lines end with \\n, \\r\\n or \\r, columns count UTF-16 units, both from 1. */
+function lineStartsOf(text: string): readonly number[] {
+  return [0, ...[...text.matchAll(/\r\n|\n|\r/g)].map(({ 0: mark, index }) => index + mark.length)];
+}
+
+function isPlace(
+  lineStarts: readonly number[],
+  { offset, line: number, column }: SourceRange['start'],
+): boolean {
+  const start = lineStarts.findLast((each) => each <= offset)!;
+  return lineStarts[number - 1] === start && column === offset - start + 1;
 }
 
 function checkRendering(text: string, diagnostics: readonly Diagnostic[]): void {
