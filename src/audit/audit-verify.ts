@@ -55,6 +55,7 @@ export async function verifyAuditFiles(
   try {
     if (isWhole) checkBeginning(paths);
     for (const path of paths) await reader.read(path);
+    if (!isWhole) reader.checkRecords();
     reader.checkAnchor();
     return reader.report(null);
   } catch (error) {
@@ -123,6 +124,12 @@ class Reader {
     const { head } = this.#chain;
     if (head.hash !== hash) throw auditInvalid('audit-anchor', `record ${seq} to be ${hash}`, head.hash);
     this.#anchorSeen = true;
+  }
+
+  /** The first record of a log may be torn; a file that somebody kept has one. */
+  checkRecords(): void {
+    if (this.#counts.records > 0 || this.#tornBytes === 0) return;
+    throw auditInvalid('audit-form', 'a record', `${this.#tornBytes} bytes that are none`);
   }
 
   checkAnchor(): void {

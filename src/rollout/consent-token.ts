@@ -73,7 +73,11 @@ const FORMS: Readonly<Record<Exclude<keyof ConsentToken, 'capabilities'>, Form>>
   image: pinnedForm('image'),
   deploy: nameForm('deploy'),
   pool: nameForm('pool'),
-  requester: { rule: 'token-requester', expected: 'the name of a person', holds: isPersonName },
+  requester: {
+    rule: 'token-requester',
+    expected: 'the name of a person, in letters of one script',
+    holds: isPersonName,
+  },
 };
 const MEMBERS: ReadonlySet<string> = new Set([...Object.keys(FORMS), 'capabilities']);
 

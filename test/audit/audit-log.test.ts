@@ -83,6 +83,15 @@ describe('a log', () => {
     expect((await verifyAuditFiles([last], { isWhole: true })).problem?.rule).toBe('audit-beginning');
   });
 
+  it('is no part of one that has no record', async () => {
+    const path = join(directory, 'kept');
+    const part = async () => (await verifyAuditFiles([path], { isWhole: false })).problem?.rule;
+    fs.writeFileSync(path, 'nonsense');
+    expect(await part()).toBe('audit-form');
+    fs.writeFileSync(path, '');
+    expect(await part()).toBeUndefined();
+  });
+
   it('that is empty is whole', async () => {
     expect(await verify()).toMatchObject({ records: 0, problem: null });
     await open().close();
