@@ -1,8 +1,8 @@
 /**
  * The programs that an editor has open, each compiled when somebody asks.
  * In: texts and their changes. Out: analyses, one a version, made once however many ask; undefined for what is not open.
- * A change costs one compile. Modules come from disk as for every command; they are loaded again when a program's imports change and when
- * `refresh` says that files did.
+ * A change costs one compile. Modules and the inventory come from disk as for every command; they are loaded again when a program's imports
+ * change and when `refresh` says that files did.
  */
 import { dirname } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -10,9 +10,11 @@ import type { TextDocumentContentChangeEvent } from 'vscode-languageserver-proto
 import { KwamError } from '../errors.ts';
 import type { StandardTables } from '../language/check-context.ts';
 import { type Compiled, compile } from '../language/compile.ts';
+import type { Inventory } from '../language/inventory.ts';
 import { memoryModules } from '../language/module-resolver.ts';
 import { importsOf } from '../language/modules.ts';
 import { SourceText } from '../language/source.ts';
+import { readInventory } from './inventory-file.ts';
 import { offsetOf } from './lsp-protocol.ts';
 import { type ModulePlaces, modulesOf, type ProgramModules } from './module-loading.ts';
 
@@ -33,7 +35,13 @@ interface LoadedModules {
   /** The imports that they were loaded for. */
   readonly imports: string;
   readonly modules: ProgramModules;
+  readonly inventory?: Inventory;
   readonly problem?: string;
+}
+
+export interface WorkspacePlaces extends ModulePlaces {
+  /** The nodes that exist; absent: one copy a domain is assumed. */
+  readonly inventoryFile?: string;
 }
 
 interface OpenProgram {
@@ -82,10 +90,10 @@ export class Workspace {
   readonly #open = new Map<string, OpenProgram>();
   /** By directory, for its lock, and imports: programs that import the same share what was verified. */
   readonly #loads = new Map<string, Promise<LoadedModules>>();
-  readonly #places: ModulePlaces;
+  readonly #places: WorkspacePlaces;
   #refreshes = 0;
 
-  constructor(places: ModulePlaces) {
+  constructor(places: WorkspacePlaces) {
     this.#places = places;
   }
 
@@ -166,10 +174,12 @@ async function loadModules(
   file: string,
   text: string,
   imports: string,
-  places: ModulePlaces,
+  places: WorkspacePlaces,
 ): Promise<LoadedModules> {
   try {
-    return { imports, modules: await modulesOf(file, text, places) };
+    const { inventoryFile } = places;
+    const inventory = inventoryFile === undefined ? {} : { inventory: readInventory(inventoryFile) };
+    return { imports, modules: await modulesOf(file, text, places), ...inventory };
   } catch (error) {
     if (!(error instanceof KwamError)) throw error;
     return { imports, modules: NO_MODULES, problem: error.message };
@@ -178,7 +188,9 @@ async function loadModules(
 
 function analysisOf({ uri, file, version, text }: OpenProgram, loaded: LoadedModules | undefined): Analysis {
   const { modules, tables } = loaded?.modules ?? NO_MODULES;
-  const recompile = (other: string): Compiled => compile(file, other, { modules, context: { tables } });
+  const inventory = loaded?.inventory;
+  const context = { tables, ...(inventory && { inventory }) };
+  const recompile = (other: string): Compiled => compile(file, other, { modules, context });
   return {
     uri,
     version,

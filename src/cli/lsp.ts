@@ -5,6 +5,7 @@
  * This file is the life of a server and what it is told; lsp-features.ts is what it is asked.
  */
 import { readdirSync } from 'node:fs';
+import { basename, resolve } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { type Command, Option } from 'commander';
 import {
@@ -33,17 +34,25 @@ import { diagnosticsDelayMs } from '../limits.ts';
 import { abilitiesOf, CAPABILITIES, type EditorAbilities, Features } from './lsp-features.ts';
 import { diagnosticOf, wholeDiagnostic } from './lsp-protocol.ts';
 import { FramedReader, MalformedMessage } from './lsp-reader.ts';
-import { type Analysis, Workspace } from './lsp-workspace.ts';
+import { type Analysis, Workspace, type WorkspacePlaces } from './lsp-workspace.ts';
 import { standardDirectory } from './module-files.ts';
-import type { ModulePlaces } from './module-loading.ts';
 import type { Shell } from './shell.ts';
 
 const EDITOR_ALIVE_EVERY_MS = 1000;
+
+interface LspOptions {
+  readonly from?: string[];
+  readonly inventory?: string;
+}
 
 export function define(command: Command, shell: Shell): void {
   command
     .requiredOption('--stdio', 'speak on standard input and output, which is the only way')
     .option('--from <directory...>', 'where modules outside std/ lie, as NAME.kwam')
+    .option(
+      '--inventory <file>',
+      'the nodes that exist, as of check: sizes and spread are checked against them',
+    )
     .addOption(new Option('--clientProcessId <pid>', 'some editors add it').hideHelp())
     .addHelpText(
       'after',
@@ -54,17 +63,18 @@ semantic tokens and quick fixes.
 
 Examples:
   kwam-dp lsp --stdio
-  kwam-dp lsp --stdio --from modules`,
+  kwam-dp lsp --stdio --from modules --inventory fleet.json`,
     )
-    .action(async ({ from }: { readonly from?: string[] }) => {
-      const places = { environment: shell.environment, sources: from ?? [] };
+    .action(async ({ from, inventory }: LspOptions) => {
+      const inventoryFile = inventory === undefined ? {} : { inventoryFile: resolve(inventory) };
+      const places = { environment: shell.environment, sources: from ?? [], ...inventoryFile };
       shell.exitCode = await serveLanguage(process.stdin, process.stdout, places);
       process.stdin.destroy();
     });
 }
 
 /** Resolves with the exit code when the editor is done or gone. */
-export function serveLanguage(input: Readable, output: Writable, places: ModulePlaces): Promise<number> {
+export function serveLanguage(input: Readable, output: Writable, places: WorkspacePlaces): Promise<number> {
   const server = new LanguageServer(input, output, places);
   return server.ended;
 }
@@ -79,16 +89,18 @@ class LanguageServer {
   #end: (code: number) => void = () => undefined;
   readonly #connection: ProtocolConnection;
   readonly #workspace: Workspace;
+  readonly #inventoryFile: string | undefined;
   readonly #timers = new Map<string, NodeJS.Timeout>();
   #abilities: EditorAbilities | undefined;
   #watch: NodeJS.Timeout | undefined;
   #isShutDown = false;
 
-  constructor(input: Readable, output: Writable, places: ModulePlaces) {
+  constructor(input: Readable, output: Writable, places: WorkspacePlaces) {
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
     this.#workspace = new Workspace(places);
+    this.#inventoryFile = places.inventoryFile;
     const writer = new StreamMessageWriter(output);
     const connection = createProtocolConnection(new FramedReader(input), writer);
     this.#connection = connection;
@@ -159,9 +171,9 @@ class LanguageServer {
   /** Modules, signatures, locks and keys are read again when the editor sees one change. */
   #watchFiles(): void {
     if (this.#abilities?.watchesFiles !== true) return;
-    const watchers = ['**/*.kwam', '**/*.kwam.sig', '**/kwam.lock', '**/trust.json'].map((globPattern) => ({
-      globPattern,
-    }));
+    const read = ['**/*.kwam', '**/*.kwam.sig', '**/kwam.lock', '**/trust.json'];
+    const own = this.#inventoryFile === undefined ? [] : [`**/${basename(this.#inventoryFile)}`];
+    const watchers = [...read, ...own].map((globPattern) => ({ globPattern }));
     const registration = {
       id: 'kwam-files',
       method: DidChangeWatchedFilesNotification.method,

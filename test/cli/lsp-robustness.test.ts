@@ -2,7 +2,7 @@
  * What an editor should not send, and what it asks at bad moments: the server says what was wrong, or gives the empty answer, and goes on.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -32,7 +32,7 @@ import { format } from '../../src/language/format.ts';
 import { editorMessageBytesMax } from '../../src/limits.ts';
 import { seededRandom } from '../../src/random.ts';
 import { apply, EXAMPLES, randomEdit } from '../editor/edits.ts';
-import { Editor, placeOf } from './lsp-client.ts';
+import { ABLE, Editor, placeOf } from './lsp-client.ts';
 
 const URI = 'file:///work/program.kwam';
 const [TOUR, H100] = EXAMPLES as [string, string];
@@ -355,6 +355,35 @@ describe('texts', () => {
       expect((await editor.diagnostics(uri)).map(({ code }) => code)).toEqual(['KW4015', 'KW6009']);
       await editor.close(uri);
     } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
+  });
+
+  test('an inventory is checked against, and read again when a file is saved', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'kwam-lsp-'));
+    const inventory = join(directory, 'fleet.json');
+    const uri = pathToFileURL(join(directory, 'program.kwam')).href;
+    const fleet = JSON.parse(readFileSync('examples/inventory.json', 'utf8'));
+    writeFileSync(inventory, JSON.stringify(fleet));
+    const informed = await Editor.start(ABLE, ['--inventory', inventory]);
+    try {
+      await informed.open(uri, H100);
+      const codes = async () => (await informed.diagnostics(uri)).map(({ code }) => code);
+      expect(await codes()).toEqual(['KW6009']);
+      fleet.pools.h100_pool.nodes.length = 2;
+      for (const [text, expected] of [
+        [JSON.stringify(fleet), 'KW4003'],
+        ['no inventory', undefined],
+      ] as const) {
+        writeFileSync(inventory, text);
+        informed.forget(uri);
+        await informed.connection.sendNotification(DidSaveTextDocumentNotification.type, {
+          textDocument: { uri },
+        });
+        expect((await codes())[0]).toBe(expected);
+      }
+    } finally {
+      informed.child.kill();
       rmSync(directory, { recursive: true, force: true });
     }
   });

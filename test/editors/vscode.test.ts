@@ -157,7 +157,7 @@ describe('the grammar', () => {
 });
 
 describe('the command that is started', () => {
-  const settings = { path: '', moduleDirectories: [] };
+  const settings = { path: '', moduleDirectories: [], inventory: '' };
 
   test('is the workspace’s own, else the one on the PATH', () => {
     const own = serverCommand(settings, ['/a', '/b'], (path) => path.startsWith('/b/'));
@@ -176,13 +176,11 @@ describe('the command that is started', () => {
     });
   });
 
-  test('names the directories of modules', () => {
-    const { args } = serverCommand(
-      { path: '', moduleDirectories: ['modules', '/shared'] },
-      ['/work'],
-      () => false,
-    );
-    expect(args).toEqual(['lsp', '--stdio', '--from', join('/work', 'modules'), '/shared']);
+  test('names the directories of modules and the inventory', () => {
+    const set = { ...settings, moduleDirectories: ['modules', '/shared'], inventory: 'fleet.json' };
+    const { args } = serverCommand(set, ['/work'], () => false);
+    const inventory = ['--inventory', join('/work', 'fleet.json')];
+    expect(args).toEqual(['lsp', '--stdio', ...inventory, '--from', join('/work', 'modules'), '/shared']);
   });
 });
 

@@ -20,6 +20,7 @@ function createClient(): LanguageClient {
     {
       path: settings.get<string>('path', '').trim(),
       moduleDirectories: settings.get<string[]>('moduleDirectories', []),
+      inventory: settings.get<string>('inventory', '').trim(),
     },
     folders,
     existsSync,

@@ -8,6 +8,8 @@ export interface ServerSettings {
   /** As written; empty when it is not set. */
   readonly path: string;
   readonly moduleDirectories: readonly string[];
+  /** Empty when it is not set. */
+  readonly inventory: string;
 }
 
 export interface ServerCommand {
@@ -39,10 +41,13 @@ export function serverCommand(
   exists: (path: string) => boolean,
 ): ServerCommand {
   const program = programOf(settings, folders, exists);
-  const { moduleDirectories } = settings;
-  const from = moduleDirectories.map((path) =>
-    isAbsolute(path) || folders[0] === undefined ? path : join(folders[0], path),
-  );
-  const args = ['lsp', '--stdio', ...(from.length === 0 ? [] : ['--from', ...from])];
+  const placed = (path: string): string =>
+    isAbsolute(path) || folders[0] === undefined ? path : join(folders[0], path);
+  const from = settings.moduleDirectories.map(placed);
+  const args = [
+    ...['lsp', '--stdio'],
+    ...(settings.inventory === '' ? [] : ['--inventory', placed(settings.inventory)]),
+    ...(from.length === 0 ? [] : ['--from', ...from]),
+  ];
   return /\.m?js$/.test(program) ? { command: 'node', args: [program, ...args] } : { command: program, args };
 }
