@@ -21,8 +21,8 @@ export async function* consumeBytes(
     for (let bytes = await receiver.next(); bytes !== undefined; bytes = await receiver.next()) yield bytes;
   } finally {
     signal?.removeEventListener('abort', abort);
-    // A no-op after the end; otherwise the consumer has left its loop and the server must stop.
-    receiver.fail(cancelled());
+    // Otherwise the consumer has left its loop and the server must stop.
+    if (!receiver.isOver) receiver.fail(cancelled());
   }
 }
 

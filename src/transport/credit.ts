@@ -127,6 +127,11 @@ export class CreditReceiver {
     turn.resolve(message);
   }
 
+  /** It ended or failed: there is nothing left to fail. */
+  get isOver(): boolean {
+    return this.#ended !== undefined;
+  }
+
   /** The server has sent everything; what is queued is still delivered. */
   end(): void {
     this.#ended ??= { error: undefined };

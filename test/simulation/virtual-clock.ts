@@ -16,6 +16,7 @@ interface Sleeper {
 
 /** Now and then a turn all the same: what is collected as garbage, and messages to other processes, wait for one. */
 const RESTS_PER_TURN = 1024;
+const always = (): boolean => true;
 const START_MS = Date.UTC(2026, 0, 1);
 
 export class VirtualClock implements Clock {
@@ -34,16 +35,17 @@ export class VirtualClock implements Clock {
     return this.#nowMs;
   }
 
-  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  /** @param isAlive  asked when it is time: whoever is dead then never wakes. */
+  sleep(ms: number, signal?: AbortSignal, isAlive = always): Promise<void> {
     return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason);
+      if (signal?.aborted) return isAlive() ? reject(signal.reason) : undefined;
       const abort = (): void => {
         sleeper.isGone = true;
-        reject(signal!.reason);
+        if (isAlive()) reject(signal!.reason);
       };
       const wake = (): void => {
         signal?.removeEventListener('abort', abort);
-        resolve();
+        if (isAlive()) resolve();
       };
       const sleeper = { atMs: this.#nowMs + Math.max(0, ms), order: this.#order++, wake, isGone: false };
       push(this.#heap, sleeper);
@@ -55,13 +57,7 @@ export class VirtualClock implements Clock {
     return {
       now: () => this.now(),
       monotonic: () => this.monotonic(),
-      sleep: (ms, signal) =>
-        new Promise((resolve, reject) => {
-          this.sleep(ms, signal).then(
-            () => isAlive() && resolve(),
-            (error) => isAlive() && reject(error),
-          );
-        }),
+      sleep: (ms, signal) => this.sleep(ms, signal, isAlive),
     };
   }
 
