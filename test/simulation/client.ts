@@ -88,15 +88,12 @@ export class Client {
   async put(node: SimulatedNode): Promise<void> {
     const named = this.#freeName();
     const version = this.#newVersion();
+    // It stays until the end: the same put may still be carried out a second time.
     const path = join(this.#cluster.directory, `source-${this.#id}-${this.#count++}`);
     writeTree(path, version);
-    try {
-      await this.#change(named, version, `put ${named.name} at ${node.name}`, () =>
-        this.#cluster.ask(node, 'object.put', { path, name: named.name }),
-      );
-    } finally {
-      fs.rmSync(path, { recursive: true });
-    }
+    await this.#change(named, version, `put ${named.name} at ${node.name}`, () =>
+      this.#cluster.ask(node, 'object.put', { path, name: named.name }),
+    );
   }
 
   async #remove(node: SimulatedNode): Promise<void> {

@@ -90,7 +90,8 @@ type Told = SimulationResult | { readonly seed: number; readonly crash: string }
 /** One process: each seed that it is told, until it is told no more. What nothing catches ends it, and is a violation of that seed. */
 async function work({ bug, verbose }: Arguments): Promise<void> {
   Error.stackTraceLimit = verbose ? 10 : 0;
-  process.on('SIGINT', () => undefined); // of a terminal, meant for the one that leads: what has begun ends
+  // A terminal or a shell sends them to all processes, and they are meant for the one that leads: what has begun ends.
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => undefined);
   for await (const [seed] of on(process, 'message', { close: ['disconnect'] }) as AsyncIterable<[number]>) {
     process.removeAllListeners('uncaughtException');
     process.once('uncaughtException', (error) =>

@@ -10,6 +10,8 @@ vi.setConfig({ testTimeout: CAMPAIGN ? 3_600_000 : 600_000 });
 const SEEDS = CAMPAIGN ? 200 : 1;
 /** Of every day: a seed that is known to end well, so that a new bug of a rare seed is found by who looks for it. */
 const SEED = 4;
+/** Seeds that ended badly once, of a campaign always. What they met then they may meet no more: each change of the code moves the dice. */
+const ONCE_BAD = [8, 18, 20_054];
 
 test('the same seed is the same run, down to each operation of each disk', async () => {
   const [first, second] = [await simulate(1), await simulate(1)];
@@ -19,8 +21,9 @@ test('the same seed is the same run, down to each operation of each disk', async
 
 test('storms over a whole cluster leave nothing wrong, lost or without its redundancy', async () => {
   const from = CAMPAIGN ? chosenSeed() : SEED;
+  const seeds = Array.from({ length: SEEDS }, (_, i) => from + i);
   let acknowledged = 0;
-  for (let seed = from; seed < from + SEEDS; seed++) {
+  for (const seed of CAMPAIGN ? [...ONCE_BAD, ...seeds] : seeds) {
     const { violations, recent, ...rest } = await simulate(seed);
     expect(violations, `seed ${seed}: ${JSON.stringify(rest.options)}\n${recent.join('\n')}`).toEqual([]);
     acknowledged += rest.acknowledged;
