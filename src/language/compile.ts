@@ -34,7 +34,7 @@ export interface ResolvedText {
   readonly parsed: Parsed;
   readonly program: ProgramIr;
   readonly diagnostics: readonly Diagnostic[];
-  /** Nothing of the text was read, so nothing more can be said of it. */
+  /** Not all of the text was read, so nothing more can be said of it. */
   readonly isRefused: boolean;
 }
 
@@ -49,12 +49,12 @@ export function resolveText(file: string, text: string, options: ResolveOptions)
   options.mark?.('parse');
   const { source, isRefused } = parsed;
   const { program, diagnostics } = resolve(parsed, options.modules);
-  const all = [
-    ...parsed.diagnostics,
+  const said = [
     ...diagnostics,
     ...holeDiagnostics(program, options.allowHoles ?? false),
     ...checkModule(parsed.program, program),
   ];
+  const all = isRefused ? parsed.diagnostics : [...parsed.diagnostics, ...said];
   options.mark?.('resolve');
   return { source, parsed, program, diagnostics: all, isRefused };
 }

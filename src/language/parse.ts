@@ -2,6 +2,7 @@
  * Text to written program, the first stage of compile.ts.
  * A text beyond the limits gives an empty program and one diagnostic, and is not looked at further.
  */
+import { syntaxErrorsMax } from '../limits.ts';
 import { type Diagnostic, diagnostic } from './diagnostic.ts';
 import { lower } from './lower.ts';
 import { type Comment, parseText } from './parser.ts';
@@ -15,7 +16,7 @@ export interface Parsed {
   readonly program: WrittenProgram;
   readonly comments: readonly Comment[];
   readonly diagnostics: readonly Diagnostic[];
-  /** The text is beyond a limit: the program is empty, and the one diagnostic says why. */
+  /** The text is beyond a limit, of size, depth or errors: not all of it was read, so nothing but its syntax can be judged. */
   readonly isRefused: boolean;
 }
 
@@ -36,6 +37,7 @@ export function parse(file: string, text: string): Parsed {
     program: lower(tree.root, source),
     comments: tree.comments,
     diagnostics: syntaxErrors(source, tree),
-    isRefused: tree.repairs.some(({ what }) => what === 'too-deep'),
+    isRefused:
+      tree.repairs.some(({ what }) => what === 'too-deep') || tree.parserErrors.length >= syntaxErrorsMax,
   };
 }

@@ -2,10 +2,14 @@
  * One mistake does not hide the rest, and hostile sizes are refused quickly.
  */
 import { expect, test } from 'vitest';
+import { compile } from '../../src/language/compile.ts';
+import { memoryModules } from '../../src/language/module-resolver.ts';
 import { parse } from '../../src/language/parse.ts';
 import { UNITS } from '../../src/language/quantity.ts';
 import { attributeNames } from '../../src/language/schema.ts';
+import { syntaxErrorsMax } from '../../src/limits.ts';
 import { codesOf, front, versioned } from './front.ts';
+import { TABLES } from './standard-tables.ts';
 
 const before = 'metric first { observe x target 0 window 30d }';
 const after = 'metric last { observe x target 0 window 30 }';
@@ -103,6 +107,16 @@ test.each([
   ['many errors', '= ; '.repeat(60_000), 'KW1006'],
 ])('%s: a clear error', (_, text, code) => {
   expect(codesOf(front(versioned(text)))).toContain(code);
+});
+
+test('after the last syntax error that is shown, nothing is said of what was not read', () => {
+  const text = versioned(`${'metric m { 5 }\n'.repeat(200)}server s { … trust late }\npolicy late { … }`);
+  const { diagnostics, isRefused } = compile('f', text, {
+    modules: memoryModules({}),
+    context: { tables: TABLES },
+  });
+  expect([...new Set(diagnostics.map(({ code }) => code))]).toEqual(['KW1002']);
+  expect([diagnostics.length, isRefused]).toEqual([syntaxErrorsMax, true]);
 });
 
 test('lets that double a text end at the bound, also when the text is empty', () => {
