@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Plan } from '../../src/plan.ts';
 import { smallPlan } from '../faults/small-plan.ts';
+import { writeExpired } from '../identity/expired.ts';
 import { begin, type Ended, run, runHere, temporary } from './run.ts';
 
 const ROOT = temporary('serve');
@@ -52,7 +53,7 @@ describe('serve refuses', () => {
   });
 
   it('an expired certificate', async () => {
-    await issue('n0002', '--valid', '1ms').catch((error) => expect(error.code).toBe('SVID_INVALID'));
+    await writeExpired(join(ROOT, 'identity'), 'n0002', spiffeOf('n0002'));
     const ended = await run(serve('--node', 'n0002'));
     expect(ended.code).toBe(3);
     expect(complaints(ended)).toEqual([expect.stringMatching(/expired|not valid|validity/)]);

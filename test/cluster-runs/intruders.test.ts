@@ -17,6 +17,7 @@ import { NodeDidNotStart, TestCluster } from '../faults/cluster.ts';
 import { ACKNOWLEDGED, KnownObjects } from '../faults/objects.ts';
 import { CAMPAIGN, chosenSeed } from '../faults/seed.ts';
 import { changeTree, flipByte, makeTree } from '../faults/trees.ts';
+import { writeExpired } from '../identity/expired.ts';
 
 const seed = chosenSeed('intruders');
 const random = seededRandom(seed);
@@ -105,14 +106,10 @@ describe('identity', () => {
   });
 
   test('a node with an expired SVID does not start and says why', async () => {
-    const day = 24 * 3_600_000;
     const directory = strangeDirectory('expired');
     const identities = join(directory, 'identity');
     fs.cpSync(join(cluster.directory, 'identity'), identities, { recursive: true });
-    const validity = { nowMs: Date.now() - 2 * day, validMs: day };
-    await issueIdentity(identities, 'n0004', spiffeOf('n0004'), validity, console.warn).catch(
-      () => undefined,
-    ); // written, then found expired
+    await writeExpired(identities, 'n0004', spiffeOf('n0004'));
     expect(await whyNotStarted('n0004', directory)).toMatch(/SVID_INVALID.*expired|expired/s);
   });
 

@@ -57,13 +57,14 @@ it.each(SURVIVORS)('$source: $mutant is still one', ({ source, mutant }) => {
 });
 
 it('every source that is covered has tests, and these exist', () => {
-  for (const directory of SOURCES_COVERED) {
-    for (const name of fs.readdirSync(ROOT + directory).filter((each) => each.endsWith('.ts'))) {
-      const files = stagesOf(`${directory}/${name}`)
-        .flat()
-        .filter((each) => each.endsWith('.ts'));
-      expect(files.length, name).toBeGreaterThan(0);
-      for (const file of files) expect(fs.existsSync(ROOT + file), file).toBe(true);
-    }
+  const sources = SOURCES_COVERED.flatMap((path) =>
+    path.endsWith('.ts') ? path : fs.readdirSync(ROOT + path).map((name) => `${path}/${name}`),
+  );
+  for (const source of sources.filter((each) => each.endsWith('.ts'))) {
+    const files = stagesOf(source)
+      .flat()
+      .filter((each) => each.endsWith('.ts'));
+    expect(files.length, source).toBeGreaterThan(0);
+    for (const file of files) expect(fs.existsSync(ROOT + file), file).toBe(true);
   }
 });

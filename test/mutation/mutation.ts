@@ -1,6 +1,6 @@
 /**
  * `npm run mutation [-- PATH …] [--match TEXT] [--jobs N] [--list]`: takes every single check out of the trust code, one at a time, and runs the tests.
- * In: which sources (default: src/identity and src/rollout), perhaps only the mutants whose name holds TEXT. Out: each mutant that no test noticed, and a score. Exit 1 when one of them
+ * In: which sources (default: src/identity, src/rollout and the files of others that decide about trust), perhaps only the mutants whose name holds TEXT. Out: each mutant that no test noticed, and a score. Exit 1 when one of them
  * is not explained in survivors.ts, or one that is explained there was killed; 2 for a wrong argument; 3 when a canary is wrong.
  * Canaries: a source without a change must pass, a source that throws must fail, and a check that no test knows must survive.
  * Runs in copies of the repository (scratch.ts), at a low priority.
@@ -15,7 +15,7 @@ import { SURVIVORS } from './survivors.ts';
 import { SOURCES_COVERED, stagesOf } from './tests-of.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const SOURCES_DEFAULT = ['src/identity', 'src/rollout'];
+const SOURCES_DEFAULT = SOURCES_COVERED.filter((path) => !/^src\/(?:images|secrets)$/.test(path));
 const LOW_PRIORITY = 2;
 
 interface Trial {
