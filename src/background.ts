@@ -24,6 +24,7 @@ import type { Orphans } from './repair/orphans.ts';
 import { type RepairServices, repair } from './repair/repair.ts';
 import { countUnderReplicated } from './repair/responsibility.ts';
 import { type ScrubServices, scrub } from './repair/scrub.ts';
+import type { StorageGuard } from './repair/storage-guard.ts';
 import { type SurplusServices, trimSurplus } from './repair/surplus.ts';
 import type { Lineage } from './replication/lineage.ts';
 import { watch } from './workload/watch.ts';
@@ -44,7 +45,7 @@ const SCRUB_JITTER = 0.1;
 
 export function keepGauges(
   metrics: Metrics,
-  { store, rounds, clock }: Pick<ScrubServices, 'store' | 'rounds' | 'clock'>,
+  { scrub: { store, rounds, clock }, guard }: { readonly scrub: ScrubServices; readonly guard: StorageGuard },
   log: Logger,
 ): Stop {
   const count = async (): Promise<void> => {
@@ -53,6 +54,9 @@ export function keepGauges(
     metrics.storedBytes.set(bytes);
     metrics.scrubProgress.set(rounds.progress);
     metrics.scrubAgeSeconds.set(rounds.ageMs / 1000);
+    const { state, damagedPacks } = guard.state;
+    metrics.storageDamagedPacks.set(damagedPacks);
+    metrics.draining.set(state === 'draining' ? 1 : 0);
   };
   return every(clock, GAUGES_EVERY_MS, count, (error) => {
     log.warn({ error: String(error) }, 'what is stored could not be counted');
@@ -113,6 +117,18 @@ export function tendRedundancy(
     stopping.abort();
     await Promise.all([stop(), stopFeeling()]);
   };
+}
+
+/** Judges this node's own storage now and then, and drains the node where it is failing. */
+export function guardStorage(guard: StorageGuard, clock: Clock, everyMs: number, log: Logger): Stop {
+  return every(
+    clock,
+    everyMs,
+    () => guard.look(),
+    (error) => {
+      log.warn({ error: String(error) }, 'the storage of this node could not be judged; it is tried again');
+    },
+  );
 }
 
 /** Runs `act` again and again, with `intervalMs` from the end of one to the start of the next. */

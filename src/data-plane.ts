@@ -6,6 +6,7 @@
  */
 import {
   GarbageTimer,
+  guardStorage,
   keepGauges,
   keepWitness,
   type RedundancyTimes,
@@ -21,7 +22,9 @@ import type { ControlStore } from './control/control-store.ts';
 import type { DedupIndex } from './dedup/dedup-index.ts';
 import type { Digest } from './digest.ts';
 import { KwamError } from './errors.ts';
+import { StorageRecord } from './health/storage-record.ts';
 import { HealthWatch } from './health/watch.ts';
+import { drainLookMs } from './limits.ts';
 import type { Signer, TrustFunction } from './manifest/dsse.ts';
 import {
   type Observing,
@@ -34,6 +37,7 @@ import {
   observeRepair,
   observeRounds,
   observeScrub,
+  observeStorage,
 } from './observers.ts';
 import type { KnownChunks } from './pipeline/known-chunks.ts';
 import type { Plan, PlanNode } from './plan.ts';
@@ -42,6 +46,7 @@ import { Orchestrator, patienceOf } from './repair/orchestrator.ts';
 import { Orphans } from './repair/orphans.ts';
 import type { Patience } from './repair/reconstruction.ts';
 import { ScrubRounds } from './repair/scrub-rounds.ts';
+import { StorageGuard } from './repair/storage-guard.ts';
 import { Catalog } from './replication/catalog.ts';
 import { Distributor } from './replication/distribute.ts';
 import { Lineage } from './replication/lineage.ts';
@@ -84,6 +89,8 @@ export interface DataPlaneOptions extends Observing {
   /** Other times for looking after redundancy and for waiting. */
   readonly redundancy?: RedundancyTimes & { readonly patience?: Partial<Patience> };
   readonly membership?: MembershipOptions;
+  /** How often the own storage is judged; for tests. */
+  readonly storageLookMs?: number;
 }
 
 export type OnClose = (act: () => Promise<unknown>) => void;
@@ -120,8 +127,9 @@ export async function runDataPlane(options: DataPlaneOptions, onClose: OnClose):
   const membership = await joining.promise;
   onClose(() => membership.leave());
 
-  onClose(keepGauges(metrics, parts.scrub, log));
+  onClose(keepGauges(metrics, parts, log));
   onClose(tendRedundancy(parts, metrics, options.redundancy ?? {}, log));
+  onClose(guardStorage(parts.guard, clock, options.storageLookMs ?? drainLookMs, log));
   onClose(scrubRegularly(parts.scrub, random, log));
   onClose(sweepOrphans(parts.orphans, (options.orphans ?? ORPHANS).intervalMs, clock, log));
   return { address, parts, membership };
@@ -172,21 +180,35 @@ function assemble(
     observer: observeReceiver(options),
     onCommitted: (sealed) => known.addPack(sealed),
   });
-  const mending = observeAccess(options, store, 'repair');
+  const storage = new StorageRecord(store, clock);
+  const mending = observeAccess(options, store, 'repair', storage);
   const sums = new PartialSums({
     store,
     peers,
     pool,
     budget,
     onOwnBad: mending.onOwnUnreadable,
-    onVerified: mending.onVerified,
+    onVerified: (bytes, records) => mending.onVerified(bytes, records, true),
   });
   const watch = new HealthWatch({ clock, members: () => peers.members(), probe: options.probe });
   const { antiAffinity } = replicate;
   const patience = { ...patienceOf(plan), ...options.redundancy?.patience };
   const orchestrator = new Orchestrator({ watch, clock, antiAffinity, patience });
+  const guard = new StorageGuard({
+    control,
+    peers,
+    record: storage,
+    plan,
+    clock,
+    onChanged: observeStorage(options),
+  });
   const access = { store, peers, pool, catalog, receiver, codecId };
-  const restore = { ...access, clock, trust: options.trust, ...observeAccess(options, store, 'read') };
+  const restore = {
+    ...access,
+    clock,
+    trust: options.trust,
+    ...observeAccess(options, store, 'read', storage),
+  };
   const { packBytesTarget } = replicate;
   const { createIndex } = options;
   const compact = { ...restore, lineage, control, distributor, known, packBytesTarget, createIndex };
@@ -225,7 +247,7 @@ function assemble(
       pool,
       clock,
       limits: plan.scrub,
-      observer: observeScrub(options, store),
+      observer: observeScrub(options, store, storage),
       rounds: new ScrubRounds(store, clock, observeRounds(options)),
       demand,
     },
@@ -244,7 +266,14 @@ function assemble(
     },
     watch,
     orchestrator,
-    rebuild: { ...access, ...mending, sums, onRebuilt: observeRebuild(options) },
+    rebuild: {
+      ...access,
+      ...mending,
+      sums,
+      onRebuilt: observeRebuild(options),
+    },
+    guard,
+    control,
     describe: () => ({
       name: self.name,
       spiffe: self.spiffe,
@@ -254,6 +283,7 @@ function assemble(
       weight: self.weight,
       ...options.place,
       catalogDoubt: lineage.doubt ?? null,
+      storage: { ...guard.state },
       ...addresses,
     }),
     onRead: (seconds) => options.metrics.timeSeconds.add('disk', seconds),

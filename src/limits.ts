@@ -217,6 +217,21 @@ export const auditSyncMs = 1000;
 export const auditAnchorMs = 10_000;
 /** What a catalog that is restored to before its youngest moments may lose unseen. Each witness is one transaction of each node. */
 export const catalogWitnessMs = 60_000;
+/**
+ * When a node's own storage counts as failing (health/storage-rate.ts). In order is a drive that gives back at most one bad sector in 10^15
+ * bits: JEDEC JESD218's bound for client SSDs, and what nearline disks are sold with; enterprise SSDs have 10^16. The chance of a false drain
+ * is a millionth a node and window; three packs, so that no single event empties a node. The window: four rounds of scrub with the
+ * default interval.
+ */
+export const storageBitsPerError = 1e15;
+export const drainChanceMax = 1e-6;
+export const drainPacksMin = 3;
+export const drainWindowMs = 30 * 24 * 3_600_000;
+/** Of the nodes that store data, at most so many are drained by that rule at once, and at least one: beyond it, think of a bug first. */
+export const drainShareMax = 0.1;
+export const drainLookMs = 60_000;
+/** Why an operator drains a node: shown in tables. */
+export const drainReasonCharactersMax = 200;
 /** Documents of other tools: none that we read nests deeper than ten levels. */
 export const jsonNestingMax = 64;
 
@@ -268,6 +283,8 @@ assert(
   2 * controlTransactionBytesMax < controlAnswerBytesMax,
   'a watcher can be told of the largest transaction',
 );
+assert(drainPacksMin > 1, 'a single flip drains nothing');
+assert(drainWindowMs > scrubIntervalMsDefault, 'the window holds a whole round');
 assert(3 * heartbeatMs <= leaseMs, 'two lost heartbeats do not cost the lease');
 assert(
   consentTokenBytesMax * 2 < consentEnvelopeBytesMax,

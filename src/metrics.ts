@@ -195,6 +195,14 @@ function levels(family: Family) {
       'kwam_catalog_in_doubt',
       '1 while this node removes nothing, because the catalog is not the one that knows its packs, or went back.',
     ),
+    storageDamagedPacks: family.level(
+      'kwam_storage_damaged_packs',
+      "Packs of this node's own store that were found damaged in the last 30 days, since the last drain ended.",
+    ),
+    draining: family.level(
+      'kwam_draining',
+      '1 while this node is being emptied: it gets no new packs, and what it holds counts as missing.',
+    ),
     scrubProgress: family.level(
       'kwam_scrub_progress_ratio',
       'Of the bytes stored here, those that the round of reading back in progress has verified; 1 between rounds.',

@@ -68,6 +68,7 @@ export interface NodeOptions {
   readonly orphans?: NonNullable<DataPlaneOptions['orphans']>;
   /** For tests. */
   readonly redundancy?: NonNullable<DataPlaneOptions['redundancy']>;
+  readonly storageLookMs?: number;
   readonly log: Logger;
 }
 
@@ -300,6 +301,7 @@ async function serve(
       place: { directory: join(directory, name), control: control.name },
       ...(options.orphans && { orphans: options.orphans }),
       ...(options.redundancy && { redundancy: options.redundancy }),
+      ...(options.storageLookMs && { storageLookMs: options.storageLookMs }),
     },
     onClose,
   );

@@ -6,12 +6,14 @@
 import type { Logger } from 'pino';
 import type { DigestHex } from './digest.ts';
 import type { KwamError } from './errors.ts';
+import type { StorageRecord } from './health/storage-record.ts';
 import type { Metrics, VerifySite } from './metrics.ts';
 import type { RestoreServices } from './pipeline/restore.ts';
 import type { BadRecord } from './pipeline/restore-tasks.ts';
 import type { Domain } from './plan.ts';
 import type { RebuildServices } from './repair/rebuild-shard.ts';
 import type { ScrubObserver } from './repair/scrub.ts';
+import type { StorageState } from './repair/storage-guard.ts';
 import type { LineageOptions } from './replication/lineage.ts';
 import type { ReceiverObserver } from './replication/receiver.ts';
 import type { Store } from './store/store.ts';
@@ -86,6 +88,9 @@ export function observeQuarantine({ metrics, log }: Observing): (pack: DigestHex
   };
 }
 
+/** What this node's own storage did. */
+type StorageWitness = Pick<StorageRecord, 'verified' | 'damaged'>;
+
 const SILENT_NOTE = 'silent-corruption';
 
 /** What was counted before this process: a budget of none must not be forgotten with a restart. */
@@ -107,12 +112,20 @@ function countSilent({ metrics, log }: Observing, store: Store, pack: DigestHex,
   );
 }
 
-export function observeScrub(observing: Observing, store: Store): ScrubObserver {
+export function observeScrub(observing: Observing, store: Store, storage: StorageWitness): ScrubObserver {
   const { metrics, log } = observing;
   return {
-    verified: (bytes, records) => countVerified(metrics, 'scrub', bytes, records),
+    verified(bytes, records) {
+      countVerified(metrics, 'scrub', bytes, records);
+      storage.verified(bytes);
+    },
+    gone(pack) {
+      metrics.corruptionDetected.add('scrub');
+      log.error({ pack }, 'the file of a pack is gone');
+    },
     corrupt(pack, records, problem, passed) {
       metrics.corruptionDetected.add('scrub', records);
+      storage.damaged(pack);
       countSilent(observing, store, pack, passed);
       log.error({ pack, records, problem }, 'scrub found damage; the pack is not served any more');
     },
@@ -138,10 +151,16 @@ type RestoreObserver = Pick<
 >;
 
 /** @param site  what the packs are opened for. */
-export function observeAccess(observing: Observing, store: Store, site: 'read' | 'repair'): RestoreObserver {
+export function observeAccess(
+  observing: Observing,
+  store: Store,
+  site: 'read' | 'repair',
+  storage: StorageWitness,
+): RestoreObserver {
   const { metrics, log } = observing;
   const foreignSite = site === 'read' ? 'receive' : site;
   const setAside = async (pack: DigestHex, why: string): Promise<void> => {
+    storage.damaged(pack);
     await store.quarantine(pack, `${site}: ${why}`);
   };
   return {
@@ -170,7 +189,10 @@ export function observeAccess(observing: Observing, store: Store, site: 'read' |
       metrics.corruptionDetected.add(foreignSite);
       log.error({ pack, node, error: error.message }, 'a shard that a node gave cannot be used; another is');
     },
-    onVerified: (bytes, records) => countVerified(metrics, site, bytes, records),
+    onVerified(bytes, records, isOwn) {
+      countVerified(metrics, site, bytes, records);
+      if (isOwn) storage.verified(bytes);
+    },
   };
 }
 
@@ -188,6 +210,15 @@ export function observeRebuild({ metrics, log }: Observing): RebuildServices['on
     if (failure === undefined) log.info({ shard }, 'a shard was rebuilt by partial sums');
     else
       log.warn({ shard, failure: failure.message }, 'partial sums failed; a shard was rebuilt from k others');
+  };
+}
+
+export function observeStorage({ log }: Observing): (state: StorageState) => void {
+  return (state) => {
+    if (state.state === 'in order') log.info(state, 'the storage of this node counts as in order');
+    else if (state.state === 'held back')
+      log.error(state, 'the storage of this node is failing; it is not drained');
+    else log.warn(state, 'this node is being drained');
   };
 }
 

@@ -4,9 +4,12 @@
  * messages, then one result. Fields are checked before use. Who may call what: cluster/access.ts, whose table has a row for each method here.
  */
 import type { Access, MethodName } from './cluster/access.ts';
+import { beginDrain, endDrain } from './cluster/drains.ts';
+import type { ControlStore } from './control/control-store.ts';
 import type { DigestHex } from './digest.ts';
 import { KwamError } from './errors.ts';
 import type { HealthWatch } from './health/watch.ts';
+import { drainReasonCharactersMax } from './limits.ts';
 import { type CompactServices, compact } from './pipeline/compact.ts';
 import { type IngestServices, ingest } from './pipeline/ingest.ts';
 import { objectDamage } from './pipeline/object-damage.ts';
@@ -18,9 +21,10 @@ import type { Orphans } from './repair/orphans.ts';
 import { type RebuildServices, rebuildShard } from './repair/rebuild-shard.ts';
 import { type RepairResult, type RepairServices, repair, SHARD_REBUILD } from './repair/repair.ts';
 import { type ScrubServices, scrub, scrubDoubted, scrubOne } from './repair/scrub.ts';
+import { type StorageGuard, tooFewWithout } from './repair/storage-guard.ts';
 import { type SurplusResult, type SurplusServices, trimSurplus } from './repair/surplus.ts';
 import type { Catalog, ObjectRecord, PackRecordEntry } from './replication/catalog.ts';
-import { findHolders } from './replication/holders.ts';
+import { surveyHolders } from './replication/holders.ts';
 import type { Lineage } from './replication/lineage.ts';
 import { servePull } from './replication/pack-source.ts';
 import { listPacks } from './replication/pack-survey.ts';
@@ -73,6 +77,8 @@ export interface ServiceParts {
   readonly surplus: SurplusServices;
   readonly watch: HealthWatch;
   readonly orchestrator: Orchestrator;
+  readonly guard: StorageGuard;
+  readonly control: ControlStore;
   readonly compact: CompactServices;
   readonly recover: RecoverServices;
   readonly lineage: Lineage;
@@ -261,6 +267,12 @@ function nodeMethods(parts: ServiceParts): Methods<'node' | 'cluster'> {
     },
     'node.compact': async (_request, _report, { signal }) => compact(parts.compact, signal),
     'node.orphans': async () => parts.orphans.sweep(),
+    'node.drain': async (request, _report, { peer }) => drain(parts, fieldsOf(request, 'node.drain'), peer),
+    'node.undrain': async (request) => {
+      const node = textOf(fieldsOf(request, 'node.undrain'), 'node');
+      const { clock } = parts.scrub;
+      return { node, wasDrained: await endDrain(parts.control, node, new Date(clock.now()).toISOString()) };
+    },
     'node.names': async (_request, report, { signal }) =>
       recoverCatalog(parts.recover, {
         signal,
@@ -272,6 +284,34 @@ function nodeMethods(parts: ServiceParts): Methods<'node' | 'cluster'> {
     },
     'cluster.status': async () => clusterStatus(parts),
   };
+}
+
+/** An operator's; the rule about storage has its own way (repair/storage-guard.ts). */
+async function drain(
+  { control, repair, scrub }: ServiceParts,
+  fields: Readonly<Record<string, JsonValue>>,
+  peer: string,
+): Promise<{ readonly node: string }> {
+  const node = textOf(fields, 'node');
+  const reason = textOf(fields, 'reason').slice(0, drainReasonCharactersMax);
+  const members = await repair.peers.members();
+  if (!members.some(({ name }) => name === node)) {
+    const names = members.map(({ name }) => name).join(', ');
+    throw new KwamError(
+      'NOT_FOUND',
+      `expected a node of this cluster (${names}), got ${JSON.stringify(node)}`,
+    );
+  }
+  const objection = tooFewWithout(node, members, repair.replicate);
+  if (objection !== undefined) {
+    throw new KwamError(
+      'REFUSED',
+      `${node} cannot be drained: ${objection}; start more nodes, or run a program with fewer copies`,
+    );
+  }
+  const since = new Date(scrub.clock.now()).toISOString();
+  await beginDrain(control, { node, by: peer, reason, since });
+  return { node };
 }
 
 function consentMethods({ consent }: ServiceParts): Methods<'consent'> {
@@ -287,8 +327,8 @@ async function clusterStatus(parts: ServiceParts): Promise<unknown> {
   for await (const entry of catalog.packs()) entries.push(entry);
   let objects = 0;
   for await (const _ of catalog.objects()) objects++;
-  const holders = await findHolders(parts.repair.peers, store, entries.flatMap(storedIdsOf));
-  const underReplicated = entries.filter((entry) => missingOf(entry, holders) > 0).length;
+  const { lasting } = await surveyHolders(parts.repair.peers, store, entries.flatMap(storedIdsOf));
+  const underReplicated = entries.filter((entry) => missingOf(entry, lasting) > 0).length;
   return { objects, packs: entries.length, underReplicated };
 }
 

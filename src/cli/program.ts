@@ -101,6 +101,11 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     load: () => import('./scrub.ts'),
   },
   repair: { group: INTEGRITY, summary: 'restore lost copies and shards', load: () => import('./repair.ts') },
+  drain: {
+    group: CLUSTER,
+    summary: 'empty a node, or take it back into service',
+    load: () => import('./drain.ts'),
+  },
   audit: {
     group: INTEGRITY,
     summary: 'verify the logs of what nodes have allowed and refused',

@@ -45,11 +45,12 @@ function noPackText(pack: string | true | undefined): string {
     : 'nothing is missing';
 }
 
-function linesOf({ pack, missing, spare, verdicts, next }: Explanation): string[] {
+function linesOf({ pack, missing, spare, draining, verdicts, next }: Explanation): string[] {
   const survives =
     spare < 0 ? 'cannot be read now' : `survives ${counted(spare, 'more loss', 'more losses')}`;
   return [
     `${pack}: ${counted(missing, 'copy or shard', 'copies or shards')} missing, ${survives}`,
+    ...draining.map((node) => `  ${node} has some of it and is being drained: that serves, and is replaced`),
     ...verdicts.map(({ words }) => `  ${words}`),
     `  ${next}`,
   ];

@@ -1,7 +1,9 @@
 /** status: the nodes, what each holds, and whether anything lacks redundancy. */
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import type { Drain } from '../cluster/drains.ts';
 import type { Labels } from '../plan.ts';
+import type { StorageState } from '../repair/storage-guard.ts';
 import {
   addClusterOptions,
   type Cluster,
@@ -27,6 +29,7 @@ export interface NodeStatus {
   readonly directory: string;
   readonly control: string;
   readonly catalogDoubt: string | null;
+  readonly storage: StorageState;
   readonly packs: number;
   readonly bytes: number;
   readonly chunks: number;
@@ -55,6 +58,10 @@ interface NodeLine {
   readonly control: string | null;
   /** Why it keeps packs that its catalog does not list. */
   readonly catalogDoubt: string | null;
+  /** Since when, by whom and why it is being emptied. */
+  readonly drain: { readonly since: string; readonly by: string; readonly reason: string } | null;
+  /** What its storage did in the last 30 days. */
+  readonly storage: StorageState | null;
   readonly packs: number | null;
   readonly bytes: number | null;
   readonly quarantined: number | null;
@@ -103,9 +110,10 @@ function lineOf(
   silent: readonly string[],
   directory: string | undefined,
 ): NodeLine {
+  const drain = member.drain === undefined ? null : drainOf(member.drain);
   if (answer !== undefined) {
-    const { name, spiffe, pid, state, labels, control, catalogDoubt, packs, bytes, quarantined } = answer;
-    const { directory: dir, address, metricsAddress } = answer;
+    const { name, spiffe, pid, state, labels, control, catalogDoubt, storage } = answer;
+    const { directory: dir, packs, bytes, quarantined, address, metricsAddress } = answer;
     return {
       name,
       spiffe,
@@ -115,6 +123,8 @@ function lineOf(
       dir,
       control,
       catalogDoubt,
+      drain,
+      storage,
       packs,
       bytes,
       quarantined,
@@ -131,6 +141,8 @@ function lineOf(
     dir: directory === undefined ? null : join(directory, member.name),
     control: null,
     catalogDoubt: null,
+    drain,
+    storage: null,
     packs: null,
     bytes: null,
     quarantined: null,
@@ -139,10 +151,14 @@ function lineOf(
   };
 }
 
+function drainOf({ since, by, reason }: Drain): NonNullable<NodeLine['drain']> {
+  return { since, by, reason };
+}
+
 function show(shell: Shell, report: StatusReport): void {
   const rows = report.nodes.map((node) => [
     node.name,
-    node.state,
+    node.drain === null ? node.state : `${node.state}, draining`,
     node.pid === null ? '' : String(node.pid),
     node.address,
     node.labels === null ? '' : `${node.labels.az}/${node.labels.rack}`,
@@ -159,7 +175,13 @@ function show(shell: Shell, report: StatusReport): void {
     `${counted(objects, 'object')}, ${counted(packs, 'pack')}, ${underReplicated} under-replicated, ${quarantined} quarantined`,
   );
   printLine(shell.output, `control store: ${[...controls].join(', ')}`);
-  for (const { name, catalogDoubt } of report.nodes) {
-    if (catalogDoubt !== null) shell.note(`kwam-dp: ${name}: ${catalogDoubt}`);
-  }
+  for (const node of report.nodes)
+    for (const line of remarksOn(node)) shell.note(`kwam-dp: ${node.name}: ${line}`);
+}
+
+function* remarksOn({ catalogDoubt, drain, storage }: NodeLine): Generator<string> {
+  if (catalogDoubt !== null) yield catalogDoubt;
+  if (drain !== null) yield `being drained since ${drain.since}, by ${drain.by}: ${drain.reason}`;
+  if (storage?.state === 'held back')
+    yield `its storage is failing, and it is not drained: ${storage.reason}`;
 }

@@ -4,7 +4,7 @@
  * not in the table cannot be called, and one that is not called by anyone does not compile (service.ts).
  * Destructive capabilities (language/capability.ts) need more than a grant: their methods take a consent token and count people. No call about
  * objects is one of them. `object.remove` and a `put` under the same name are the same act, a training job does it every few minutes, and
- * it takes away a name, not evidence; `node.compact` and `pack.retire` free only what no object needs.
+ * it takes away a name, not evidence; `node.compact` and `pack.retire` free only what no object needs; `node.drain` copies before anything goes.
  * Calls that name a path are for callers on this machine: the node opens it with its own rights, and a peer elsewhere would read the node's keys or
  * put its own in their place.
  */
@@ -37,6 +37,8 @@ export const METHODS = {
   'node.orphans': 'replicate',
   'node.adopt': 'replicate',
   'node.names': 'replicate',
+  'node.drain': 'replicate',
+  'node.undrain': 'replicate',
   'cluster.status': 'discover',
   'consent.redeem': 'deploy',
   'consent.resume': 'deploy',

@@ -7,6 +7,8 @@ import { KwamError } from '../errors.ts';
 import { parseSpiffeId, type SpiffeId } from '../identity/spiffe-id.ts';
 import { canonicalBytes } from '../manifest/canonical-json.ts';
 import { DOMAINS, type Labels } from '../plan.ts';
+import type { Drain } from './drains.ts';
+import { epochName } from './node-name.ts';
 
 export interface NodeSelf {
   readonly name: string;
@@ -36,12 +38,14 @@ export interface NodeRecord extends NodeSelf {
 /** `up`: its lease lives. `down`: it once joined; address, pid and times are the last known ones. */
 export interface Member extends NodeRecord {
   readonly state: 'up' | 'down';
+  /** While it is being emptied; its weight is 0 then. */
+  readonly drain?: Drain;
+  /** When its last drain ended. */
+  readonly drainEndedAt?: string;
 }
 
 const nodesPrefix = 'nodes/';
 const topologyPrefix = 'topology/';
-/** Lies among the nodes' names, so no node may have it. */
-const epochName = 'epoch';
 
 export const KEYS = {
   nodesPrefix,
@@ -51,17 +55,6 @@ export const KEYS = {
   topology: (name: string) => topologyPrefix + name,
   nameOf: (key: string) => key.slice(key.indexOf('/') + 1),
 } as const;
-
-/** As a DNS label, since the node's SVID carries a DNS name made from it. */
-const nodeName = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
-
-export function checkNodeName(name: string): void {
-  if (nodeName.test(name) && name !== epochName) return;
-  throw new KwamError(
-    'USAGE',
-    `expected a node name of 1 to 63 lower-case letters, digits and inner hyphens other than "${epochName}", got ${JSON.stringify(name)}`,
-  );
-}
 
 export function encodeRecord(record: NodeRecord): Uint8Array {
   return canonicalBytes(record);

@@ -10,8 +10,8 @@ import type { ControlEvent, ControlStore, LeaseId } from '../control/control-sto
 import { KwamError } from '../errors.ts';
 import { parseSpiffeId } from '../identity/spiffe-id.ts';
 import { heartbeatMs, leaseMs, reconnectMsMax } from '../limits.ts';
+import { DRAINS, type Drain, decodeDrain } from './drains.ts';
 import {
-  checkNodeName,
   decodeEpoch,
   decodeRecord,
   KEYS,
@@ -19,6 +19,7 @@ import {
   type NodeRecord,
   type NodeSelf,
 } from './member-record.ts';
+import { checkNodeName } from './node-name.ts';
 import { pidSpace, processStartTicks } from './process-identity.ts';
 import { announceLeave, register, unregister } from './registration.ts';
 
@@ -64,6 +65,7 @@ export class Membership {
   readonly #listeners = new Set<MembersListener>();
   readonly #live = new Map<string, NodeRecord>();
   readonly #known = new Map<string, NodeRecord>();
+  readonly #drains = new Map<string, Drain>();
   readonly #failures = new Map<string, unknown>();
   readonly #loops: Promise<void>[] = [];
   #lease: LeaseId | undefined;
@@ -113,7 +115,11 @@ export class Membership {
     const names = [...new Set([...this.#known.keys(), ...this.#live.keys()])].sort();
     return names.map((name) => {
       const live = this.#live.get(name);
-      return live ? { ...live, state: 'up' } : { ...this.#known.get(name)!, state: 'down' };
+      const member: Member = live ? { ...live, state: 'up' } : { ...this.#known.get(name)!, state: 'down' };
+      const drain = this.#drains.get(name);
+      if (drain === undefined) return member;
+      const { endedAt } = drain;
+      return endedAt === undefined ? { ...member, weight: 0, drain } : { ...member, drainEndedAt: endedAt };
     });
   }
 
@@ -172,7 +178,9 @@ export class Membership {
 
   async #started(): Promise<Membership> {
     try {
-      await Promise.all([this.#follow(KEYS.nodesPrefix), this.#follow(KEYS.topologyPrefix)]);
+      await Promise.all(
+        [KEYS.nodesPrefix, KEYS.topologyPrefix, DRAINS].map((prefix) => this.#follow(prefix)),
+      );
       return this;
     } catch (error) {
       await this.leave();
@@ -229,13 +237,26 @@ export class Membership {
   }
 
   #apply(prefix: string, event: ControlEvent): void {
+    if (prefix === DRAINS) this.#applyDrain(event);
+    else this.#applyRecord(prefix, event);
+    void this.#notify();
+  }
+
+  #applyDrain(event: ControlEvent): void {
+    if (event.kind === 'delete') this.#drains.delete(KEYS.nameOf(event.key));
+    else if (event.kind === 'snapshot') this.#drains.clear();
+    const entries = event.kind === 'snapshot' ? event.entries : event.kind === 'put' ? [event.entry] : [];
+    for (const drain of entries.flatMap((entry) => decodeDrain(entry) ?? []))
+      this.#drains.set(drain.node, drain);
+  }
+
+  #applyRecord(prefix: string, event: ControlEvent): void {
     const records = prefix === KEYS.nodesPrefix ? this.#live : this.#known;
     if (event.kind === 'snapshot') {
       records.clear();
       for (const { key, value } of event.entries) this.#set(records, key, value);
     } else if (event.kind === 'put') this.#set(records, event.entry.key, event.entry.value);
     else records.delete(KEYS.nameOf(event.key));
-    void this.#notify();
   }
 
   #set(records: Map<string, NodeRecord>, key: string, value: Uint8Array): void {

@@ -200,6 +200,7 @@ async function copyLive(
       services.onVerified(
         records.reduce((sum, { length }) => sum + length, 0),
         records.length,
+        opened.isOwn,
       );
       return;
     }

@@ -38,7 +38,8 @@ export interface RestoreServices extends PackAccessOptions {
   /** Own bytes turned out bad while they were read: the pack goes to quarantine before anyone else is served from it. */
   readonly onOwnCorrupt: (pack: DigestHex, bad: readonly BadRecord[]) => Promise<void>;
   readonly onForeignCorrupt: (pack: DigestHex, bad: readonly BadRecord[]) => void;
-  readonly onVerified: (bytes: number, records: number) => void;
+  /** @param isOwn  read from this node's own store. */
+  readonly onVerified: (bytes: number, records: number, isOwn: boolean) => void;
 }
 
 export interface RestoreRequest {
@@ -204,7 +205,7 @@ async function readPartOf(
   try {
     const { fileSystem } = services.store;
     const part = withFile(fileSystem, opened.path, (file) => readRecord(fileSystem, file, records[index]!));
-    services.onVerified(part.length, 1);
+    services.onVerified(part.length, 1, opened.isOwn);
     return part;
   } catch (error) {
     // The list of records is proven by the pack's id: where the file says something else (NOT_FOUND), the file is wrong.
@@ -358,7 +359,7 @@ async function readPack(
     try {
       const input = plan.take(opened.path, records, root);
       if (input === undefined) return { bytes: 0 };
-      const { bytes, bad } = await restoreOrGiveBack(services, plan, input, signal);
+      const { bytes, bad } = await restoreOrGiveBack(services, plan, input, opened.isOwn, signal);
       if (bad.length > 0) await reportBad(services, opened, pack, bad);
       return bad.length === 0
         ? { bytes }
@@ -377,12 +378,13 @@ async function restoreOrGiveBack(
   services: RestoreServices,
   plan: RestorePlan,
   input: RestorePackInput,
+  isOwn: boolean,
   signal: AbortSignal | undefined,
 ): Promise<RestorePackOutput> {
   const options = { bytes: packBytes(input.lengths), ...(signal === undefined ? {} : { signal }) };
   try {
     const done = await services.pool.run(restorePack, input, options);
-    services.onVerified(done.bytes, done.records - done.bad.length);
+    services.onVerified(done.bytes, done.records - done.bad.length, isOwn);
     for (const one of done.bad) plan.giveBack(fromHex(one.digest));
     return done;
   } catch (error) {

@@ -19,6 +19,8 @@ export interface Explanation {
   readonly spare: number;
   /** How many of the missing pieces are waited for. */
   readonly waits: number;
+  /** Nodes that have pieces and are being emptied: these pieces serve, and count as missing. */
+  readonly draining: readonly string[];
   readonly verdicts: readonly Verdict[];
   /** One sentence. */
   readonly next: string;
@@ -35,15 +37,18 @@ export async function explain(
   orchestrator.answered(members, up);
   const own = await responsibleFor(catalog, peers.self, up);
   const asked = own.filter(({ id }) => pack === undefined || id === pack);
-  const { holders } = await surveyHolders(peers, store, asked.flatMap(storedIdsOf));
+  const { holders, lasting } = await surveyHolders(peers, store, asked.flatMap(storedIdsOf));
   return asked
     .map((entry) => {
-      const [missing, spare] = [missingOf(entry, holders), spareOf(entry, holders)];
+      const [missing, spare] = [missingOf(entry, lasting), spareOf(entry, holders)];
       const shortage = { entry, missing, spare, holders: holdersOf(entry, holders) };
+      const staying = holdersOf(entry, lasting);
+      const draining = [...shortage.holders].filter((node) => !staying.has(node)).sort();
       const { waits, verdicts, isFresh } = orchestrator.look(shortage, members);
-      const isLazy = replicate.repair.lazy && entry.stripe !== undefined && missing === 1 && spare > 0;
+      const isLost = missing === 1 && missingOf(entry, holders) === 1;
+      const isLazy = replicate.repair.lazy && entry.stripe !== undefined && isLost && spare > 0;
       const next = nextStep({ missing, spare, waits: isLazy ? missing : waits, isFresh, isLazy });
-      return { pack: entry.id, missing, spare, waits, verdicts, next };
+      return { pack: entry.id, missing, spare, waits, draining, verdicts, next };
     })
     .filter(({ missing }) => missing > 0 || pack !== undefined)
     .sort((a, b) => a.spare - b.spare || (a.pack < b.pack ? -1 : 1));

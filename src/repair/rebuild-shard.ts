@@ -22,8 +22,8 @@ export type RebuildWay = 'chain' | 'gather';
 
 export interface RebuildServices extends PackAccessOptions {
   readonly sums: Pick<PartialSums, 'sum'>;
-  /** Of the shards that were used and of the one that was made. */
-  readonly onVerified: (bytes: number, records: number) => void;
+  /** Of the shards that were used and of the one that was made; most of them are not from this node's own store. */
+  readonly onVerified: (bytes: number, records: number, isOwn: false) => void;
   /** @param failure  why the chain did not do, where the shards were gathered. */
   readonly onRebuilt: (shard: DigestHex, way: RebuildWay, failure?: KwamError) => void;
 }
@@ -47,7 +47,7 @@ export async function rebuildShard(
   let sealed: SealedPack;
   try {
     sealed = await byChain(options, lost, signal);
-    options.onVerified(sealed.bytes, sliceCountOf(lost));
+    options.onVerified(sealed.bytes, sliceCountOf(lost), false);
     options.onRebuilt(lost.id, 'chain');
   } catch (error) {
     if (!(error instanceof KwamError) || signal?.aborted) throw error;
@@ -146,6 +146,6 @@ async function byGathering(options: RebuildServices, lost: Lost): Promise<Sealed
       { bytes: entry.bytes },
     );
   });
-  options.onVerified(verified * sealed.bytes, verified * sliceCountOf(lost));
+  options.onVerified(verified * sealed.bytes, verified * sliceCountOf(lost), false);
   return sealed;
 }

@@ -101,7 +101,9 @@ class Repair {
   restored: PackRecordEntry[] = [];
   #members: readonly Member[] = [];
   #up: readonly Member[] = [];
+  /** Who can give it, and who of them will keep it. */
   #holders: Holders = new Map();
+  #lasting: Holders = new Map();
   #silent: readonly string[] = [];
   #repaired = 0;
   #bytes = 0;
@@ -122,6 +124,7 @@ class Repair {
     this.#request.orchestrator?.answered(this.#members, this.#up);
     const survey = await surveyHolders(peers, store, entries.flatMap(storedIdsOf));
     this.#holders = survey.holders;
+    this.#lasting = survey.lasting;
     this.#silent = survey.silent;
     this.restored = [];
     const ordered = entries.toSorted((a, b) => spareOf(a, this.#holders) - spareOf(b, this.#holders));
@@ -130,7 +133,7 @@ class Repair {
       this.#unfinished.delete(entry.id);
       const unfinished = await this.#restore(entry);
       if (unfinished !== undefined) this.#unfinished.set(entry.id, { entry, ...unfinished });
-      else if (missingOf(entry, this.#holders) > 0) this.restored.push(entry);
+      else if (missingOf(entry, this.#lasting) > 0) this.restored.push(entry);
       this.#request.onProgress(done + 1, ordered.length);
     }
   }
@@ -142,7 +145,7 @@ class Repair {
   }
 
   async #restore(entry: PackRecordEntry): Promise<Omit<Unfinished, 'entry'> | undefined> {
-    const missing = missingOf(entry, this.#holders);
+    const missing = missingOf(entry, this.#lasting);
     if (missing === 0) {
       this.#request.orchestrator?.settled(entry.id);
       return undefined;
@@ -158,9 +161,11 @@ class Repair {
   }
 
   /** One shard may stay lost where the plan is lazy, as long as the stripe survives another loss. */
-  #lazily({ stripe }: PackRecordEntry, missing: number, spare: number): number {
+  #lazily(entry: PackRecordEntry, missing: number, spare: number): number {
     const { lazy } = this.#services.replicate.repair;
-    return lazy && stripe !== undefined && missing === 1 && spare > 0 ? 1 : 0;
+    // A node that is being emptied has to get rid of the last one, too.
+    const isLost = missing === 1 && missingOf(entry, this.#holders) === 1;
+    return lazy && entry.stripe !== undefined && isLost && spare > 0 ? 1 : 0;
   }
 
   #believed(entry: PackRecordEntry, missing: number, spare: number): number {
@@ -172,13 +177,10 @@ class Repair {
     entry: PackRecordEntry,
     missing: number,
   ): Promise<Omit<Unfinished, 'entry'> | undefined> {
-    const have = this.#holders.get(entry.id)!;
-    const homes = chooseHomes(this.#rules, this.#willing(entry.id), entry.id, have, missing);
+    const lasting = this.#lasting.get(entry.id)!;
+    const homes = chooseHomes(this.#rules, this.#willing(entry.id), entry.id, lasting, missing);
     let left = missing;
-    for (const node of homes) {
-      const request = { pack: entry.id, from: [...have], isRepair: true };
-      if (await this.#ask(node, PACK_RECEIVE, request, entry.id)) left--;
-    }
+    for (const node of homes) if (await this.#copyTo(node, entry.id)) left--;
     if (left === 0) return undefined;
     return { missing: left, why: missing - left < homes.length ? 'failed' : 'no home' };
   }
@@ -188,18 +190,28 @@ class Repair {
     missing: number,
   ): Promise<Omit<Unfinished, 'entry'> | undefined> {
     const { shards } = entry.stripe!;
-    const homes = shards.map((shard) => this.#holders.get(shard)?.[0]);
+    const homes = shards.map((shard) => this.#lasting.get(shard)?.[0]);
     let left = missing;
     for (const [shardIndex, shard] of shards.entries()) {
       if (left === 0) break;
       if (homes[shardIndex] !== undefined) continue;
       const node = homeForShard(this.#rules, this.#willing(shard), entry.id, homes);
       if (node === undefined) return { missing: left, why: 'no home' };
-      if (!(await this.#ask(node, SHARD_REBUILD, { pack: entry.id, shardIndex }, shard))) continue;
+      const isThere =
+        (await this.#copyTo(node, shard)) ||
+        (await this.#ask(node, SHARD_REBUILD, { pack: entry.id, shardIndex }, shard));
+      if (!isThere) continue;
       homes[shardIndex] = node;
       left--;
     }
     return left === 0 ? undefined : { missing: left, why: 'failed' };
+  }
+
+  /** From whoever has it; false when that is nobody, or it did not succeed. */
+  async #copyTo(node: string, pack: DigestHex): Promise<boolean> {
+    const from = this.#holders.get(pack) ?? [];
+    if (from.length === 0) return false;
+    return this.#ask(node, PACK_RECEIVE, { pack, from: [...from], isRepair: true }, pack);
   }
 
   /** Without nodes that could not take this pack before, unless there are no others. */

@@ -8,7 +8,7 @@ import { KwamError } from '../errors.ts';
 import { candidates } from '../placement/placement.ts';
 import { Topology } from '../placement/topology.ts';
 import type { Catalog, PackRecordEntry } from '../replication/catalog.ts';
-import { findHolders } from '../replication/holders.ts';
+import { surveyHolders } from '../replication/holders.ts';
 import { PACK_HAVE } from '../replication/protocol.ts';
 import { missingOf, storedIdsOf } from '../replication/redundancy.ts';
 import type { Store } from '../store/store.ts';
@@ -53,6 +53,6 @@ export async function countUnderReplicated({
   catalog,
 }: ResponsibilityServices): Promise<number> {
   const own = await responsibleFor(catalog, peers.self, await reachable(peers));
-  const holders = await findHolders(peers, store, own.flatMap(storedIdsOf));
-  return own.filter((entry) => missingOf(entry, holders) > 0).length;
+  const { lasting } = await surveyHolders(peers, store, own.flatMap(storedIdsOf));
+  return own.filter((entry) => missingOf(entry, lasting) > 0).length;
 }

@@ -20,6 +20,8 @@ export interface ScrubObserver {
   verified(bytes: number, records: number): void;
   /** @param passed  how many of the records this node's verification would have passed: others refuted it. */
   corrupt(pack: DigestHex, records: number, problem: string, passed: number): void;
+  /** The file of a pack that this node served is gone. */
+  gone(pack: DigestHex): void;
   /** Somebody received bad bytes of this pack, and it is intact here: they were damaged on the way, or there. */
   unfounded(pack: DigestHex): void;
 }
@@ -112,7 +114,7 @@ async function scrubPack(
     // Retired while it waited its turn, or its file is gone; the store knows the difference.
     if (!store.hasPack(pack)) return { bytes: 0, corrupt: 0 };
     store.markMissing(pack);
-    observer.corrupt(pack, 1, 'the file is gone', 0);
+    observer.gone(pack);
     return { bytes: 0, corrupt: 1 };
   }
 }

@@ -20,6 +20,8 @@ export type Holders = ReadonlyMap<DigestHex, readonly string[]>;
 
 export interface HolderSurvey {
   readonly holders: Holders;
+  /** Without nodes that are being emptied: what they hold can be read, and counts for nothing. */
+  readonly lasting: Holders;
   /** Known nodes that were asked and gave no answer, by name; what they hold is not known. */
   readonly silent: readonly string[];
 }
@@ -57,7 +59,13 @@ export async function surveyHolders(
   // A node of weight 0 gets no new data; what it holds all the same can be read.
   const order = new Topology(members.map((member) => ({ ...member, weight: Math.max(member.weight, 1e-3) })));
   const holders = new Map(packs.map((id) => [id, inOrder(id, order, peers.self, held)]));
-  return { holders, silent: silent.sort() };
+  return { holders, lasting: withoutDrained(holders, members), silent: silent.sort() };
+}
+
+function withoutDrained(holders: Holders, members: readonly Member[]): Holders {
+  const drained = new Set(members.filter(({ drain }) => drain !== undefined).map(({ name }) => name));
+  if (drained.size === 0) return holders;
+  return new Map([...holders].map(([id, names]) => [id, names.filter((name) => !drained.has(name))]));
 }
 
 function inOrder(

@@ -18,6 +18,7 @@ const COMMANDS = [
   'dev down',
   'dev status',
   'dev add',
+  'drain',
   'explain',
   'fmt',
   'get',

@@ -16,6 +16,7 @@ import { flipByte, makeTree } from '../faults/trees.ts';
 const CANNOT_MOVE_HERE: Readonly<Record<string, string>> = {
   kwam_silent_corruption_count_total: 'needs a blind engine: test/repair/silent-corruption.test.ts',
   'kwam_corruption_detected_total{site="ingest"}': 'needs two engines that differ: test/observers.test.ts',
+  kwam_draining: 'needs a failing disk and a guard: test/cluster-runs/drain.test.ts',
   kwam_catalog_in_doubt: 'needs another control store: test/cluster-runs/lineage.test.ts',
   kwam_worker_retirements_total: 'needs a faulty core: test/observers.test.ts, test/workers/pool.test.ts',
   kwam_worker_restarts_total: 'needs a dying thread: test/observers.test.ts, test/workers/pool.test.ts',

@@ -35,7 +35,7 @@ const CHUNKER = { chunkBytesMin: 4096, chunkBytesTarget: 16384, chunkBytesMax: 6
 export interface TestClusterOptions extends SmallPlanOptions {
   /** How many of the plan's nodes are started; all by default. */
   readonly started?: number;
-  readonly node?: Partial<Pick<NodeOptions, 'orphans' | 'control' | 'redundancy'>>;
+  readonly node?: Partial<Pick<NodeOptions, 'orphans' | 'control' | 'redundancy' | 'storageLookMs'>>;
   readonly packBytesTarget?: number;
   /** All nodes in the same domains, instead of spread. */
   readonly isCrowded?: boolean;

@@ -56,7 +56,7 @@ describe('model', () => {
     const used = readdirSync(folder).flatMap((file) =>
       [...readFileSync(join(folder, file), 'utf8').matchAll(/Math\.(\w+)/g)].map((match) => match[1]),
     );
-    expect([...new Set(used)].sort()).toEqual(['abs', 'max']);
+    expect([...new Set(used)].sort()).toEqual(['abs', 'floor', 'max', 'min']);
   });
 });
 

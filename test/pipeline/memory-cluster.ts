@@ -103,8 +103,8 @@ export interface Cluster {
   readonly replaced: string[];
   /** The node answers nobody any more; the others know it as down. */
   kill(index: number): void;
-  /** It runs, but the others do not know yet that it is up; or they have learnt it. */
-  know(index: number, state: Member['state']): void;
+  /** What the others know of it: that it is not up, though it runs; that it is being drained. */
+  know(index: number, what: Partial<Member>): void;
   close(): Promise<void>;
 }
 
@@ -170,8 +170,8 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       network.kill(nodes[index]!.address);
       members[index] = { ...members[index]!, state: 'down' };
     },
-    know(index, state) {
-      members[index] = { ...members[index]!, state };
+    know(index, what) {
+      members[index] = { ...members[index]!, ...what };
     },
     async close() {
       for (const node of nodes) await node.peers.close();

@@ -261,7 +261,7 @@ describe('a get from other nodes', () => {
       const holder = cluster.nodes.findIndex((node) => node.store.hasPack(pack!));
       // Neither the producer, which is connected to the holder, nor the holder.
       const reader = cluster.nodes.find((_, i) => i !== 0 && i !== holder)!;
-      cluster.know(holder, 'down');
+      cluster.know(holder, { state: 'down' });
       const sleeps: number[] = [];
       const now = (): number => sleeps.reduce((sum, ms) => sum + ms, 0);
       const sleep = async (ms: number): Promise<void> => {
@@ -275,7 +275,7 @@ describe('a get from other nodes', () => {
 
     it('waits until it has', async () => {
       const { services, sleeps } = await early(({ cluster, holder, sleeps }) => {
-        if (sleeps.length === 3) cluster.know(holder, 'up');
+        if (sleeps.length === 3) cluster.know(holder, { state: 'up' });
       });
       await restore(services, { name: 'object', destination: target(), onProgress: () => undefined });
       expect(describeTree(target())).toEqual(describeTree(tree));
@@ -284,7 +284,7 @@ describe('a get from other nodes', () => {
 
     it('waits for the holder of data too, once it has the manifest', async () => {
       const { cluster, holder, services, sleeps } = await early(() => undefined);
-      cluster.know(holder, 'up');
+      cluster.know(holder, { state: 'up' });
       const trust: typeof services.trust = (keyid) => {
         cluster.kill(holder);
         return services.trust(keyid);
@@ -311,7 +311,7 @@ describe('a get from other nodes', () => {
 
     it('does not wait when everybody has answered', async () => {
       const { cluster, holder, services, sleeps } = await early(() => undefined);
-      cluster.know(holder, 'up');
+      cluster.know(holder, { state: 'up' });
       const { store } = cluster.nodes[holder]!;
       for (const { id } of store.listPacks(undefined, 100)) await store.retirePack(id);
       const error = await errorOf(

@@ -5,6 +5,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { Clock } from '../../src/clock.ts';
 import { MIB } from '../../src/limits.ts';
 import type { ReplicatePlan } from '../../src/plan.ts';
+import { type Explanation, explain } from '../../src/repair/explain.ts';
+import { Orchestrator } from '../../src/repair/orchestrator.ts';
 import { type RepairResult, repair } from '../../src/repair/repair.ts';
 import { type Cluster, type ClusterOptions, startCluster } from '../pipeline/memory-cluster.ts';
 import { bytesOf } from '../pipeline/trees.ts';
@@ -52,6 +54,30 @@ async function repaired(
   return { results, clocks };
 }
 
+/** By each node for the packs that it is responsible for. */
+async function explained(): Promise<Explanation[]> {
+  const watch = { absence: () => unreachable(), unreachable: () => undefined };
+  const patience = { delayMs: 0, urgentMs: 0, domainWaitMs: 0, freshMs: 0 };
+  const all: Explanation[] = [];
+  for (const { store, peers, services } of cluster.nodes) {
+    const clock = new SleepingClock();
+    const orchestrator = new Orchestrator({ watch, clock, antiAffinity: [], patience });
+    const quiet = { onRepaired: () => undefined, onRelaxed: () => undefined };
+    const replicate = { ...services.replicate, repair: { delayMs: 0, lazy: true } };
+    all.push(
+      ...(await explain(
+        { store, peers, catalog: cluster.catalog, replicate, clock, ...quiet },
+        orchestrator,
+      )),
+    );
+  }
+  return all;
+}
+
+function unreachable(): never {
+  throw new Error('nobody is away');
+}
+
 const sum = (
   results: readonly RepairResult[],
   of: 'repaired' | 'remaining' | 'postponed' | 'bytes',
@@ -73,6 +99,28 @@ describe('the bandwidth of repair', () => {
     const { results, clocks } = await repaired({}, [0]);
     expect(sum(results, 'repaired')).toBeGreaterThan(0);
     expect(clocks.every(({ sleptMs }) => sleptMs === 0)).toBe(true);
+  });
+});
+
+describe('a node that is being drained', () => {
+  const erasure = { dataShards: 2, parityShards: 2, matrix: 'vandermonde' } as const;
+  const drain = { schema: 'kwam.drain/v1', node: '', by: 'me', reason: 'a test', since: '' } as const;
+
+  it.each([
+    ['copies', { nodes: 4, factor: 2 }],
+    ['shards, though the plan is lazy', { nodes: 5, erasure }],
+  ])('is a source of its %s, which are restored elsewhere', async (_, options) => {
+    await stored(options);
+    cluster.know(0, { weight: 0, drain });
+    const held = cluster.nodes[0]!.store.listPacks(undefined, 100).length;
+    expect(held).toBeGreaterThan(0);
+    const why = await explained();
+    expect(why.map(({ missing, draining }) => [missing, draining])).toEqual(why.map(() => [1, ['n0']]));
+    const { results } = await repaired({ lazy: true }, []);
+    expect([sum(results, 'repaired'), sum(results, 'remaining')]).toEqual([why.length, 0]);
+    expect(sum(results, 'postponed')).toBe(0);
+    expect(await explained()).toEqual([]);
+    expect(cluster.nodes[0]!.store.listPacks(undefined, 100).length).toBe(held);
   });
 });
 

@@ -62,7 +62,12 @@ function servicesWith(
       clock.advance(ms);
     },
   };
-  const observer = { verified: () => seen.packs++, corrupt: () => undefined, unfounded: () => undefined };
+  const observer = {
+    verified: () => seen.packs++,
+    corrupt: () => undefined,
+    gone: () => undefined,
+    unfounded: () => undefined,
+  };
   return {
     store,
     pool,

@@ -108,6 +108,7 @@ const detected = (site: string): Promise<number> => counted(`kwam_corruption_det
 const unnoted = (error: Error): never => {
   throw error;
 };
+const storage = { verified: () => undefined, damaged: () => undefined };
 
 function servicesWith(pool: WorkerPool): ScrubServices {
   const limits = { intervalMs: 1, bytesPerSecondMax: 1e12 };
@@ -117,7 +118,7 @@ function servicesWith(pool: WorkerPool): ScrubServices {
     pool,
     clock: systemClock,
     limits,
-    observer: observeScrub(observing, store),
+    observer: observeScrub(observing, store, storage),
     rounds,
     demand,
   };
@@ -191,7 +192,7 @@ describe('a node that is blind', () => {
     damage(everyRecord);
     const { bad } = await pool.run(restorePack, input);
     expect(bad.length).toBeGreaterThanOrEqual(1);
-    await observeAccess(observing, store, 'read').onOwnCorrupt(pack.id, bad);
+    await observeAccess(observing, store, 'read', storage).onOwnCorrupt(pack.id, bad);
     expect(await silent()).toBe(bad.length);
     expect(await detected('read')).toBe(bad.length);
     expect(store.hasPack(pack.id)).toBe(false);
