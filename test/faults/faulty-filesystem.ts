@@ -231,25 +231,28 @@ export class FaultyFileSystem implements FileSystem {
     this.#durableNames.set(path, inode);
   }
 
-  /** The disk after a power failure now. This object is of no use afterwards. */
-  crash(): FaultyFileSystem {
+  /**
+   * The disk after a power failure now. This object is of no use afterwards, except for other outcomes of the same failure.
+   * @param chance  decides what of the unsynced survives
+   */
+  crash(chance: Pick<Random, 'below'> = this.#random): FaultyFileSystem {
     this.#lost = true;
     const after = new FaultyFileSystem(this.#random);
     const survivors = new Map<Inode, Uint8Array>();
     const contentOf = (inode: Inode, path: string): Uint8Array => {
-      const known = survivors.get(inode) ?? this.#surviving(inode, path);
+      const known = survivors.get(inode) ?? this.#surviving(inode, path, chance);
       survivors.set(inode, known);
       return known;
     };
-    for (const [path, inode] of this.#survivingNames()) after.place(path, contentOf(inode, path));
+    for (const [path, inode] of this.#survivingNames(chance)) after.place(path, contentOf(inode, path));
     return after;
   }
 
-  #survivingNames(): Map<string, Inode> {
+  #survivingNames(chance: Pick<Random, 'below'>): Map<string, Inode> {
     const names = new Map(this.#durableNames);
     const byDirectory = Map.groupBy(this.#pendingNames, ({ directory }) => directory);
     for (const changes of byDirectory.values()) {
-      const survive = this.#random.below(changes.length + 1);
+      const survive = chance.below(changes.length + 1);
       for (const [i, change] of changes.entries()) {
         if (i < survive) setName(names, change);
         else this.onLoss('lost-name', change.path);
@@ -258,24 +261,24 @@ export class FaultyFileSystem implements FileSystem {
     return names;
   }
 
-  #surviving(inode: Inode, path: string): Uint8Array {
+  #surviving(inode: Inode, path: string, chance: Pick<Random, 'below'>): Uint8Array {
     let bytes = inode.durable;
     for (const change of inode.pending) {
-      const fate = this.#random.below(3);
+      const fate = chance.below(3);
       if (fate < 2) this.onLoss(fate === 0 ? 'lost-write' : 'torn-write', path);
       if (fate === 0) continue;
-      const part = fate === 1 ? this.#torn(change) : change;
+      const part = fate === 1 ? torn(change, chance) : change;
       bytes = applied(bytes, part);
     }
     return bytes;
   }
+}
 
-  #torn(change: Change): Change {
-    if (change.length !== undefined) return change;
-    const from = this.#random.below(change.bytes.length + 1);
-    const to = from + this.#random.below(change.bytes.length - from + 1);
-    return { position: change.position + from, bytes: change.bytes.subarray(from, to) };
-  }
+function torn(change: Change, chance: Pick<Random, 'below'>): Change {
+  if (change.length !== undefined) return change;
+  const from = chance.below(change.bytes.length + 1);
+  const to = from + chance.below(change.bytes.length - from + 1);
+  return { position: change.position + from, bytes: change.bytes.subarray(from, to) };
 }
 
 function setName(names: Map<string, Inode>, { path, inode }: NameChange): void {
