@@ -96,8 +96,11 @@ async function trim(
   const { peers, catalog } = services;
   if ((holders.get(id)?.length ?? 0) <= copiesWanted(entry)) return undefined;
   const releases = await catalog.releases(id, entry.id);
+  // What was read at the beginning may be hours old, and more be wanted by now.
+  const { wanted } = releases;
+  if (wanted === undefined || !storedIdsOf(wanted).includes(id)) return undefined;
   const usable = members.filter(({ name }) => !releases.nodes.includes(name));
-  const stayers = stayersOf(services, { id, entry }, holders, usable);
+  const stayers = stayersOf(services, { id, entry: wanted }, holders, usable);
   if (stayers === undefined || stayers.includes(peers.self)) return undefined;
   for (const node of stayers) if (!(await isGoodOn(services, node, id))) return undefined;
   // The list was read in the catalog that is known, not in one that took its place since the last look.

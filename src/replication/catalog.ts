@@ -78,6 +78,8 @@ export interface Releases {
   readonly modRevision: number;
   /** What it belongs to in the catalog; undefined when that is gone. */
   readonly entry: ControlEntry | undefined;
+  /** What the entry says. */
+  readonly wanted: PackRecordEntry | undefined;
 }
 
 export class Catalog {
@@ -158,11 +160,13 @@ export class Catalog {
   /** @param entry  the id of the catalog entry that `pack` is, or is a shard of. */
   async releases(pack: DigestHex, entry: DigestHex): Promise<Releases> {
     const listed = await this.#control.get(releasesKey(pack));
+    const found = await this.#control.get(packKey(entry));
     return {
       pack,
       nodes: nodesOf(listed),
       modRevision: listed?.modRevision ?? 0,
-      entry: await this.#control.get(packKey(entry)),
+      entry: found,
+      wanted: found && parse(found.value),
     };
   }
 

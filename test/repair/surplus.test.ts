@@ -12,6 +12,7 @@ import type { DigestHex } from '../../src/digest.ts';
 import { type Random, seededRandom } from '../../src/random.ts';
 import { Orphans } from '../../src/repair/orphans.ts';
 import { type SurplusServices, trimSurplus } from '../../src/repair/surplus.ts';
+import type { PackRecordEntry } from '../../src/replication/catalog.ts';
 import { CAMPAIGN, chosenSeed } from '../faults/seed.ts';
 import { flipByte } from '../faults/trees.ts';
 import { type Cluster, startCluster, type TestNode } from '../pipeline/memory-cluster.ts';
@@ -174,6 +175,26 @@ test('a copy is kept while the ones that would stay are not all good', async () 
   for (let turns = 0; turns < 3; turns++) await trimAll(0);
   const good = cluster.nodes[0]!.store.packFile(pack!);
   expect(fs.existsSync(good), 'the only good copy').toBe(true);
+});
+
+test('as many stay as the catalog asks for when the copy is given up, not when the round began', async () => {
+  await spreadEverywhere();
+  const before = new Map<DigestHex, PackRecordEntry>();
+  for await (const entry of cluster.catalog.packs()) before.set(entry.id, entry);
+  const more = [...before.values()].map((entry) => ({ ...entry, copies: FACTOR + 2 }));
+  const epochs = { packs: await cluster.catalog.packEpoch(), objects: await cluster.catalog.objectEpoch() };
+  await cluster.catalog.replacePacks({ retired: [], added: more, objects: [] }, epochs);
+  const began = async function* (): AsyncGenerator<PackRecordEntry> {
+    yield* before.values();
+  };
+  for (let turns = 0; turns < 3; turns++) {
+    for (const node of cluster.nodes) {
+      const services = await servicesOf(node);
+      await trimSurplus({ ...services, catalog: { ...services.catalog, packs: began } });
+    }
+  }
+  const counts = packs.map((pack) => holdersOf(pack).length);
+  expect(Math.min(...counts)).toBe(FACTOR + 2);
 });
 
 test('a pack that no catalog lists any more is not touched, and one with no more than asked for neither', async () => {
