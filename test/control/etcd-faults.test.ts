@@ -88,7 +88,10 @@ describe('three members, the leader killed again and again', () => {
     `keeps each acknowledged transaction exactly once over ${kills} kills`,
     async () => {
       const random = seededRandom(seed);
-      const etcd = await startEtcd({ members: 3 });
+      const etcd = await startEtcd({
+        members: 3,
+        args: ['--heartbeat-interval=50', '--election-timeout=500'],
+      });
       const store = open(etcd);
       const watched = collect(store, 'mark/', (await store.transact([], [])).revision + 1);
       let over = false;
@@ -162,7 +165,7 @@ describe('members that are stopped and keep their connections', () => {
     const store = open(etcd, { endpoints });
     const lease = await store.grantLease(4000);
     await store.transact([], [{ ...put('held'), lease } as Operation]);
-    const watched = collect(store, 'w/');
+    const watched = collect(store, 'w/', (await store.transact([], [])).revision + 1);
     await store.transact([], [put('w/1')]);
     etcd.pause(hanging);
     expect(await store.keepAlive(lease)).toBe(true);
