@@ -21,6 +21,7 @@ import { type IngestServices, ingest } from './pipeline/ingest.ts';
 import type { Random } from './random.ts';
 import type { Orchestrator } from './repair/orchestrator.ts';
 import type { Orphans } from './repair/orphans.ts';
+import { type RecodeServices, recode } from './repair/recode.ts';
 import { type RepairServices, repair } from './repair/repair.ts';
 import { countUnderReplicated } from './repair/responsibility.ts';
 import { type ScrubServices, scrub } from './repair/scrub.ts';
@@ -129,6 +130,27 @@ export function guardStorage(guard: StorageGuard, clock: Clock, everyMs: number,
       log.warn({ error: String(error) }, 'the storage of this node could not be judged; it is tried again');
     },
   );
+}
+
+/** Brings packs to the redundancy that the plan asks for now, apart from repair: that never waits for it. */
+export function recodeRegularly(
+  services: RecodeServices,
+  { everyMs = REDUNDANCY_EVERY_MS }: RedundancyTimes,
+  log: Logger,
+): Stop {
+  const stopping = new AbortController();
+  const look = async (): Promise<void> => {
+    const result = await recode(services, stopping.signal);
+    if (result.recoded > 0) log.info(result, 'packs have the redundancy of the plan');
+  };
+  const stop = every(services.clock, everyMs, look, (error) => {
+    if (!stopping.signal.aborted)
+      log.warn({ error: String(error) }, 'packs could not be brought to the redundancy of the plan');
+  });
+  return async () => {
+    stopping.abort();
+    await stop();
+  };
 }
 
 /** Runs `act` again and again, with `intervalMs` from the end of one to the start of the next. */

@@ -10,6 +10,7 @@ import {
   keepGauges,
   keepWitness,
   type RedundancyTimes,
+  recodeRegularly,
   scrubRegularly,
   sweepOrphans,
   tendRedundancy,
@@ -34,6 +35,7 @@ import {
   observePlacement,
   observeRebuild,
   observeReceiver,
+  observeRecode,
   observeRepair,
   observeRounds,
   observeScrub,
@@ -44,6 +46,7 @@ import type { Plan, PlanNode } from './plan.ts';
 import type { Random } from './random.ts';
 import { Orchestrator, patienceOf } from './repair/orchestrator.ts';
 import { Orphans } from './repair/orphans.ts';
+import type { RecodeServices } from './repair/recode.ts';
 import type { Patience } from './repair/reconstruction.ts';
 import { ScrubRounds } from './repair/scrub-rounds.ts';
 import { StorageGuard } from './repair/storage-guard.ts';
@@ -114,7 +117,7 @@ export async function runDataPlane(options: DataPlaneOptions, onClose: OnClose):
   onClose(() => peers.close());
 
   const addresses = { address: '', metricsAddress };
-  const { parts, garbage } = assemble(options, peers, addresses);
+  const { parts, garbage, recoding } = assemble(options, peers, addresses);
   onClose(() => garbage.stop());
 
   await witnessFirst(options, parts.lineage);
@@ -130,6 +133,7 @@ export async function runDataPlane(options: DataPlaneOptions, onClose: OnClose):
   onClose(keepGauges(metrics, parts, log));
   onClose(tendRedundancy(parts, metrics, options.redundancy ?? {}, log));
   onClose(guardStorage(parts.guard, clock, options.storageLookMs ?? drainLookMs, log));
+  onClose(recodeRegularly(recoding, options.redundancy ?? {}, log));
   onClose(scrubRegularly(parts.scrub, random, log));
   onClose(sweepOrphans(parts.orphans, (options.orphans ?? ORPHANS).intervalMs, clock, log));
   return { address, parts, membership };
@@ -154,7 +158,7 @@ function assemble(
   options: DataPlaneOptions,
   peers: Peers,
   addresses: { readonly address: string; readonly metricsAddress: string },
-): { readonly parts: ServiceParts; readonly garbage: GarbageTimer } {
+): { readonly parts: ServiceParts; readonly garbage: GarbageTimer; readonly recoding: RecodeServices } {
   const { plan, self, store, pool, known, codecId, clock, log } = options;
   const { replicate } = plan;
   const onRelaxed = observePlacement(options);
@@ -289,5 +293,17 @@ function assemble(
     onRead: (seconds) => options.metrics.timeSeconds.add('disk', seconds),
     onGarbage: () => garbage.expect(),
   };
-  return { parts, garbage };
+  const { bytesPerSecondMax } = plan.scrub;
+  const recoding = {
+    ...access,
+    ...mending,
+    known,
+    lineage,
+    distributor,
+    replicate,
+    clock,
+    bytesPerSecondMax,
+    ...observeRecode(options),
+  };
+  return { parts, garbage, recoding };
 }

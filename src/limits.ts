@@ -57,6 +57,8 @@ export const decodeRecipesMax = 32;
 
 /** One transport message. Below it the per-message cost dominates, above it buffers grow without gain. */
 export const messageBytesMax = 1 * MIB;
+/** How often a pack's entry is tried to be replaced when the catalog changes meanwhile; after that the next round tries it again. */
+export const recodeTriesMax = 16;
 /** Bytes a receiver lets one stream have in flight: at least twice 25 Gb/s × 1 ms (research: grpc-js window). */
 export const streamCreditBytes = 8 * MIB;
 /**

@@ -137,6 +137,10 @@ function integrityCounters(family: Family) {
     quarantinedBytes: family.count('kwam_quarantined_bytes_total', 'Bytes put into quarantine.'),
     repairedPacks: family.count('kwam_repaired_packs_total', 'Packs restored by copy or reconstruction.'),
     repairedBytes: family.count('kwam_repaired_bytes_total', 'Bytes restored by copy or reconstruction.'),
+    recodedPacks: family.count(
+      'kwam_recoded_packs_total',
+      'Packs that were brought to another redundancy: from copies to stripes, back, or to another scheme.',
+    ),
     rebuiltShards: family.countBy(
       'kwam_rebuilt_shards_total',
       'Lost shards rebuilt here, by way: chain = partial sums from node to node, gather = k shards brought here.',

@@ -12,6 +12,7 @@ import type { RestoreServices } from './pipeline/restore.ts';
 import type { BadRecord } from './pipeline/restore-tasks.ts';
 import type { Domain } from './plan.ts';
 import type { RebuildServices } from './repair/rebuild-shard.ts';
+import type { RecodeServices } from './repair/recode.ts';
 import type { ScrubObserver } from './repair/scrub.ts';
 import type { StorageState } from './repair/storage-guard.ts';
 import type { LineageOptions } from './replication/lineage.ts';
@@ -219,6 +220,20 @@ export function observeStorage({ log }: Observing): (state: StorageState) => voi
     else if (state.state === 'held back')
       log.error(state, 'the storage of this node is failing; it is not drained');
     else log.warn(state, 'this node is being drained');
+  };
+}
+
+export function observeRecode({ metrics, log }: Observing): Pick<RecodeServices, 'onRecoded' | 'onFailed'> {
+  return {
+    onRecoded(pack, from, to) {
+      metrics.recodedPacks.add();
+      log.info({ pack, from, to }, 'a pack has another redundancy');
+    },
+    onFailed: (pack, to, error) =>
+      log.warn(
+        { pack, to, error: error.message },
+        'a pack keeps the redundancy that it has; it is tried again',
+      ),
   };
 }
 

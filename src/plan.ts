@@ -47,6 +47,8 @@ export interface ReplicatePlan {
   readonly factor: number;
   readonly antiAffinity: readonly Domain[];
   readonly erasure?: ErasureScheme;
+  /** Only with `erasure`: packs are full copies until no object that lists them is younger; absent: striped from the start. */
+  readonly coldAfterMs?: number;
   readonly chunker: ChunkerSizes;
   readonly packBytesTarget: number;
   readonly repair: {

@@ -143,6 +143,7 @@ function isQuiet(method: string): boolean {
 
 function packMethods(parts: ServiceParts): Methods<'pack' | 'shard'> {
   const { store, receiver, orphans, lineage } = parts;
+  const { distributor } = parts.ingest;
   return {
     [PACK_RECEIVE]: async (request, _report, { signal }) => {
       const { pack, from, isRepair } = parseReceive(request);
@@ -151,7 +152,8 @@ function packMethods(parts: ServiceParts): Methods<'pack' | 'shard'> {
     },
     [PACK_HAVE]: async (request) => {
       await orphans.settled();
-      return { have: parsePacks(request).filter((pack) => store.hasPack(pack)) };
+      const stays = (pack: DigestHex): boolean => store.hasPack(pack) && !distributor.isLeaving(pack);
+      return { have: parsePacks(request).filter(stays) };
     },
     [PACK_SUSPECT]: async (request) => {
       let isGood = true;
@@ -159,8 +161,10 @@ function packMethods(parts: ServiceParts): Methods<'pack' | 'shard'> {
       return { isGood };
     },
     [PACK_VERIFY]: async (request) => {
+      await orphans.settled();
       let isGood = true;
-      for (const pack of parsePacks(request)) isGood = (await scrubOne(parts.scrub, pack)) && isGood;
+      for (const pack of parsePacks(request))
+        isGood = !distributor.isLeaving(pack) && (await scrubOne(parts.scrub, pack)) && isGood;
       return { isGood };
     },
     [PACK_RETIRE]: async (request) => {

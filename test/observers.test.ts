@@ -1,9 +1,13 @@
-/** What only a faulty machine reports: that it is counted, under the right name. */
+/** What only a faulty machine or another plan reports: that it is counted, under the right name. */
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
+import type { DigestHex } from '../src/digest.ts';
+import { KwamError } from '../src/errors.ts';
 import { createMetrics } from '../src/metrics.ts';
-import { type Observing, observePool } from '../src/observers.ts';
+import { type Observing, observePool, observeRecode } from '../src/observers.ts';
 import { emptyReport } from '../src/workers/task.ts';
+
+const PACK = 'ab'.repeat(32) as DigestHex;
 
 function observing(): Observing & { readonly lines: string[] } {
   const lines: string[] = [];
@@ -43,4 +47,14 @@ test('what an ingest task cross-checked counts as verified at ingest, what other
     'kwam_verified_bytes_total{site="ingest"} 1000',
     'kwam_verified_chunks_total{site="ingest"} 2',
   ]);
+});
+
+test('a pack that has another redundancy is counted, one that keeps its own is not', async () => {
+  const seen = observing();
+  const { onRecoded, onFailed } = observeRecode(seen);
+  onFailed(PACK, 'rs(4, 2)', new KwamError('UNAVAILABLE', 'too few nodes'));
+  expect(await nonZero(seen)).toEqual([]);
+  onRecoded(PACK, 'factor 2', 'rs(4, 2)');
+  expect(await nonZero(seen)).toEqual(['kwam_recoded_packs_total 1']);
+  expect(seen.lines.join()).toContain('too few nodes');
 });

@@ -12,12 +12,12 @@ import { inTurn, type Turn } from '../control/turn.ts';
 import { ABSENT, type DedupIndex } from '../dedup/dedup-index.ts';
 import { DIGEST_BYTES, type Digest, type DigestHex, fromHex } from '../digest.ts';
 import { KwamError } from '../errors.ts';
+import { announceRetired } from '../replication/announce-retired.ts';
 import type { ObjectRecord, PackRecordEntry } from '../replication/catalog.ts';
 import type { Distributor } from '../replication/distribute.ts';
 import type { Lineage } from '../replication/lineage.ts';
 import { type OpenedPack, PackAccess } from '../replication/pack-access.ts';
 import { copyInto, sealPack } from '../replication/pack-tasks.ts';
-import { PACK_RETIRE, PACKS_PER_CALL_MAX } from '../replication/protocol.ts';
 import type { PackRecord } from '../store/pack-format.ts';
 import { type PackBuilder, recordsOfSealed } from '../store/pack-writer.ts';
 import type { KnownChunks } from './known-chunks.ts';
@@ -93,7 +93,10 @@ async function tryCompact(services: CompactServices, turn: Turn): Promise<Compac
   const committed = await catalog.replacePacks({ retired, added, objects: changed }, epochs, turn.fence);
   // The copies that a refused change had made are in no catalogue: the nodes drop them as orphans.
   if (!committed) return undefined;
-  await announceRetired(services, candidates);
+  await announceRetired(
+    services.peers,
+    candidates.flatMap(({ entry }) => [entry.id, ...(entry.stripe?.shards ?? [])]),
+  );
   const freed = candidates.reduce((sum, { entry }) => sum + entry.bytes, 0);
   const written = added.reduce((sum, entry) => sum + entry.bytes, 0);
   return { packsRetired: retired.length, packsWritten: added.length, bytesFreed: freed - written };
@@ -232,18 +235,4 @@ function withNewPacks(object: ObjectRecord, movedTo: MovedTo): ObjectRecord | un
     object.packs.flatMap((pack) => (movedTo.has(pack) ? [...movedTo.get(pack)!] : [pack])),
   );
   return { ...object, packs: [...packs] };
-}
-
-async function announceRetired(services: CompactServices, candidates: readonly Candidate[]): Promise<void> {
-  const ids = candidates.flatMap(({ entry }) => [entry.id, ...(entry.stripe?.shards ?? [])]);
-  for (const member of await services.peers.up()) {
-    for (let at = 0; at < ids.length; at += PACKS_PER_CALL_MAX) {
-      try {
-        await services.peers.ask(member.name, PACK_RETIRE, { packs: ids.slice(at, at + PACKS_PER_CALL_MAX) });
-      } catch (error) {
-        // A node that does not hear of it drops the packs as orphans later.
-        if (!(error instanceof KwamError)) throw error;
-      }
-    }
-  }
 }

@@ -4,17 +4,15 @@
  * A stripe of which shards are missing is made anew before, so that its entry can name every shard.
  */
 import type { DigestHex } from '../digest.ts';
-import { dataOf } from '../erasure/scheme.ts';
 import { KwamError } from '../errors.ts';
 import type { ObjectRecord, PackRecordEntry } from '../replication/catalog.ts';
 import type { Distributor } from '../replication/distribute.ts';
 import { findHolders } from '../replication/holders.ts';
-import { type PackAccessOptions, withShards } from '../replication/pack-access.ts';
+import type { PackAccessOptions } from '../replication/pack-access.ts';
 import type { PackSurvey } from '../replication/pack-survey.ts';
-import { installPack } from '../replication/pack-tasks.ts';
 import { spareOf, storedIdsOf } from '../replication/redundancy.ts';
-import { identityOf, type StripedEntry } from '../replication/stripe-identity.ts';
-import { reconstructPack } from '../replication/stripe-tasks.ts';
+import type { StripedEntry } from '../replication/stripe-identity.ts';
+import { makeWhole } from '../replication/whole-pack.ts';
 import type { KnownChunks } from './known-chunks.ts';
 import type { RestoreServices } from './restore.ts';
 
@@ -129,30 +127,12 @@ export class Publisher {
     const pack = this.#survey.packs.get(id)!;
     const entry = { ...pack.entry, records: this.#recordCounts.get(id)! };
     if (pack.state === 'whole') return entry;
-    const made = await this.#mend(entry as StripedEntry);
+    // From k shards the pack, and from the pack its redundancy as of a new one: of the same bytes the shards have the same ids.
+    const { known, distributor } = this.#services;
+    await makeWhole({ ...this.#reading, known }, entry as StripedEntry);
+    const made = await distributor.distribute(id);
     this.#mended.set(id, made);
     return made;
-  }
-
-  /** From k shards the pack, and from the pack its redundancy as of a new one: of the same bytes the shards have the same ids. */
-  async #mend(entry: StripedEntry): Promise<PackRecordEntry> {
-    const { store, pool, known, distributor, receiver } = this.#services;
-    const identity = identityOf(entry);
-    const path = store.readingPath(entry.id);
-    try {
-      await withShards(this.#reading, entry, dataOf(identity.scheme), async (sources) => {
-        await receiver.discard(path);
-        await pool.run(reconstructPack, { ...identity, sources, path }, { bytes: entry.bytes });
-      });
-      const installed = await pool.run(installPack, { path, packs: store.layout.packs, id: entry.id });
-      if (!installed.ok)
-        throw new KwamError('INTEGRITY', `pack ${entry.id} could not be made from its shards`);
-      await store.commitPack(installed.sealed);
-      known.addPack(installed.sealed);
-      return await distributor.distribute(entry.id);
-    } finally {
-      await receiver.discard(path);
-    }
   }
 }
 

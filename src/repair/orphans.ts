@@ -13,6 +13,7 @@ import type { Clock } from '../clock.ts';
 import { type DigestHex, toHex } from '../digest.ts';
 import { KwamError } from '../errors.ts';
 import type { Catalog, PackRecordEntry } from '../replication/catalog.ts';
+import { giveUp } from '../replication/give-up.ts';
 import type { Lineage } from '../replication/lineage.ts';
 import type { PackInfo } from '../store/index-tables.ts';
 import type { Store } from '../store/store.ts';
@@ -109,12 +110,19 @@ export class Orphans {
     for (const id of unlisted) {
       const info = store.packInfo(id);
       if (info === undefined || !(await this.#isWaste(id))) continue;
-      await store.retirePack(id);
+      await this.#remove(info);
       if (info.state !== 'present') continue;
       packsRetired++;
       bytesFreed += info.bytes;
     }
     return { packsRetired, bytesFreed };
+  }
+
+  async #remove({ id, kind, state }: PackInfo): Promise<void> {
+    const { store, catalog } = this.#options;
+    const isElsewhere = kind === 'chunks' && state === 'present' && (await catalog.pack(id)) !== undefined;
+    if (isElsewhere) await giveUp(store, id);
+    else await store.retirePack(id);
   }
 
   async #isWaste(id: DigestHex): Promise<boolean> {

@@ -20,6 +20,7 @@ import { KwamError } from '../errors.ts';
 import { candidates, place } from '../placement/placement.ts';
 import type { Domain } from '../plan.ts';
 import type { Catalog, PackRecordEntry } from '../replication/catalog.ts';
+import { giveUp } from '../replication/give-up.ts';
 import { findHolders, type Holders } from '../replication/holders.ts';
 import type { Lineage } from '../replication/lineage.ts';
 import { PACK_VERIFY } from '../replication/protocol.ts';
@@ -145,13 +146,4 @@ async function isGoodOn({ peers }: SurplusServices, node: string, id: DigestHex)
     if (!(error instanceof KwamError)) throw error;
     return false;
   }
-}
-
-/** What the pack holds stays known, so that a put here need not send it again. */
-async function giveUp(store: Store, id: DigestHex): Promise<number> {
-  const info = store.packInfo(id)!;
-  const records = info.kind === 'chunks' ? store.recordsOf(id) : [];
-  await store.retirePack(id);
-  if (info.kind === 'chunks') await store.learnRemotePack(id, info, info.bytes, records);
-  return info.bytes;
 }

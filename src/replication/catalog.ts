@@ -66,6 +66,12 @@ const objectKey = (name: string): string => OBJECTS + encodeURIComponent(checkOb
 const packKey = (id: DigestHex): string => PACKS + id;
 const releasesKey = (id: DigestHex): string => RELEASES + id;
 
+/** What the catalog says of a pack, as of one moment. */
+export interface Listing {
+  readonly entry: PackRecordEntry;
+  readonly at: ControlEntry;
+}
+
 export interface Epoch {
   readonly modRevision: number;
 }
@@ -123,6 +129,12 @@ export class Catalog {
   async pack(id: DigestHex): Promise<PackRecordEntry | undefined> {
     const entry = await this.#control.get(packKey(id));
     return entry === undefined ? undefined : parse(entry.value);
+  }
+
+  /** With the revision of the entry, for `restate`. */
+  async listing(id: DigestHex): Promise<Listing | undefined> {
+    const at = await this.#control.get(packKey(id));
+    return at && { entry: parse(at.value), at };
   }
 
   async *packs(): AsyncGenerator<PackRecordEntry> {
@@ -234,6 +246,16 @@ export class Catalog {
       ...added.map(({ key }) => ({ key, modRevision: 0 })),
     ];
     const operations = [...added, put(OBJECT_EPOCH, { name: object.name })];
+    return (await this.#control.transact(compares, operations)).committed;
+  }
+
+  /**
+   * The same pack with another redundancy, and a new epoch: what it had is garbage from now on, so whoever counted on that looks again.
+   * Returns false when its entry was changed since it was read, or packs were retired since `epoch`.
+   */
+  async restate({ at }: Listing, entry: PackRecordEntry, epoch: Epoch): Promise<boolean> {
+    const compares = [{ key: PACK_EPOCH, modRevision: epoch.modRevision }, at];
+    const operations = [put(at.key, entry), put(PACK_EPOCH, { retired: 0 })];
     return (await this.#control.transact(compares, operations)).committed;
   }
 

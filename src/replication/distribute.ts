@@ -12,10 +12,10 @@ import { lossesSurvived } from '../erasure/survival.ts';
 import { KwamError } from '../errors.ts';
 import { candidates, place } from '../placement/placement.ts';
 import type { Domain, ErasureScheme, Plan } from '../plan.ts';
-import type { SealedPack } from '../store/pack-writer.ts';
 import type { Store } from '../store/store.ts';
 import type { WorkerPool } from '../workers/pool.ts';
 import type { PackRecordEntry } from './catalog.ts';
+import { giveUp } from './give-up.ts';
 import { findHolders } from './holders.ts';
 import { PACK_RECEIVE } from './protocol.ts';
 import { missingOf, storedIdsOf } from './redundancy.ts';
@@ -31,8 +31,29 @@ export interface DistributorOptions {
   readonly onRelaxed: (pack: DigestHex, domains: readonly (Domain | 'node')[]) => void;
 }
 
+/** Stripes where there is an erasure scheme, else full copies. */
+export type Redundancy = Pick<Plan['replicate'], 'factor' | 'erasure'>;
+
+/** A node that has a copy or a shard, durable and verified. */
+export interface Home {
+  readonly id: DigestHex;
+  readonly node: string;
+}
+
+export interface SpreadPack {
+  readonly entry: PackRecordEntry;
+  readonly homes: readonly Home[];
+}
+
+/** A pack is striped from the start, unless the plan says after how long it is cold. */
+function redundancyOfNew({ factor, erasure, coldAfterMs }: Plan['replicate']): Redundancy {
+  return erasure === undefined || coldAfterMs !== undefined ? { factor } : { factor, erasure };
+}
+
 /** Where the shards of one stripe may go; `load` counts those that a node has or is being given. */
 interface ShardHomes {
+  /** Shard by shard. */
+  readonly first: readonly string[];
   /** By preference. */
   readonly order: readonly string[];
   readonly load: Map<string, number>;
@@ -49,6 +70,11 @@ export class Distributor {
     this.#options = options;
   }
 
+  /** A shard that was made here for others: nobody may count on this node for it. */
+  isLeaving(shard: DigestHex): boolean {
+    return this.#spreading.has(shard);
+  }
+
   /** True while others may be fetching the pack or shard from this node, though no object lists it yet. */
   isMoving(pack: DigestHex): boolean {
     return this.#running.has(pack) || this.#spreading.has(pack);
@@ -56,25 +82,50 @@ export class Distributor {
 
   distribute(pack: DigestHex): Promise<PackRecordEntry> {
     const running = this.#running.get(pack) ?? this.#distribute(pack);
-    if (!this.#running.has(pack)) {
-      this.#running.set(pack, running);
-      const done = (): boolean => this.#running.delete(pack);
-      running.then(done, done);
-    }
+    if (!this.#running.has(pack)) this.#keepRunning(pack, running);
     return running;
   }
 
+  #keepRunning(pack: DigestHex, running: Promise<PackRecordEntry>): void {
+    this.#running.set(pack, running);
+    const done = (): boolean => this.#running.delete(pack);
+    running.then(done, done);
+  }
+
   async #distribute(pack: DigestHex): Promise<PackRecordEntry> {
-    const { store, replicate } = this.#options;
-    const records = store.recordsOf(pack);
-    const entry = { id: pack, bytes: store.packInfo(pack)!.bytes, records: records.length };
-    if (replicate.erasure === undefined) {
-      await this.#copy(pack, replicate.factor);
-      return { ...entry, copies: replicate.factor };
+    const { peers, store, replicate } = this.#options;
+    const { entry, homes } = await this.#spread(pack, redundancyOfNew(replicate));
+    const isHome = homes.some(({ id, node }) => id === pack && node === peers.self);
+    if (!isHome && store.hasPack(pack)) await giveUp(store, pack);
+    return entry;
+  }
+
+  /**
+   * Gives a pack that is listed another redundancy beside the one that it has: the whole pack, which has to be here, stays here.
+   * Does not list it so.
+   */
+  async spread(pack: DigestHex, redundancy: Redundancy): Promise<SpreadPack> {
+    for (let running = this.#running.get(pack); running !== undefined; running = this.#running.get(pack))
+      await running.catch(() => undefined); // whoever began that gets its error
+    const spreading = this.#spread(pack, redundancy);
+    this.#keepRunning(
+      pack,
+      spreading.then(({ entry }) => entry),
+    );
+    return spreading;
+  }
+
+  async #spread(pack: DigestHex, { erasure, factor }: Redundancy): Promise<SpreadPack> {
+    const { store, codecId } = this.#options;
+    const records = store.recordsOf(pack).length;
+    const entry = { id: pack, bytes: store.packInfo(pack)!.bytes, records };
+    if (erasure === undefined) {
+      const nodes = await this.#copy(pack, factor);
+      return { entry: { ...entry, copies: factor }, homes: nodes.map((node) => ({ id: pack, node })) };
     }
-    const shards = await this.#stripe(pack, entry.bytes, replicate.erasure);
-    const codecId = toHex(this.#options.codecId);
-    return { ...entry, stripe: { ...replicate.erasure, codecId, shards } };
+    const homes = await this.#stripe(pack, entry.bytes, erasure);
+    const shards = homes.map(({ id }) => id);
+    return { entry: { ...entry, stripe: { ...erasure, codecId: toHex(codecId), shards } }, homes };
   }
 
   /** Of packs that were distributed some time ago, those that have fewer copies or shards by now. */
@@ -84,7 +135,8 @@ export class Distributor {
     return entries.filter((entry) => missingOf(entry, holders) > 0).map((entry) => entry.id);
   }
 
-  async #copy(pack: DigestHex, factor: number): Promise<void> {
+  /** @returns the nodes that have it. */
+  async #copy(pack: DigestHex, factor: number): Promise<readonly string[]> {
     const { peers, replicate } = this.#options;
     const failed = new Map<string, unknown>();
     for (;;) {
@@ -94,8 +146,7 @@ export class Distributor {
       const done = await Promise.all(placement.nodes.map((node) => this.#give(pack, node, failed)));
       if (!done.every(Boolean)) continue;
       if (placement.relaxed.length > 0) this.#options.onRelaxed(pack, placement.relaxed);
-      if (!placement.nodes.includes(peers.self)) await this.#keepKnowledge(pack);
-      return;
+      return placement.nodes;
     }
   }
 
@@ -113,9 +164,11 @@ export class Distributor {
     }
   }
 
-  async #stripe(pack: DigestHex, packBytes: number, scheme: ErasureScheme): Promise<DigestHex[]> {
+  /** @returns which node has which shard, in their order. */
+  async #stripe(pack: DigestHex, packBytes: number, scheme: ErasureScheme): Promise<Home[]> {
     const { store, pool, codecId } = this.#options;
     const count = scheme.dataShards + scheme.parityShards;
+    const homes = await this.#homesFor(pack, count, lossesSurvived(scheme));
     const sealed = await pool.run(
       encodeStripe,
       {
@@ -133,58 +186,41 @@ export class Distributor {
     for (const shard of shards) this.#spreading.add(shard);
     try {
       for (const shard of sealed) await store.commitPack(shard);
-      await this.#spread(pack, sealed, lossesSurvived(scheme));
+      return await Promise.all(sealed.map(({ id }, i) => this.#giveShard(id, homes.first[i]!, homes)));
     } finally {
       for (const shard of shards) this.#spreading.delete(shard);
     }
-    await this.#keepKnowledge(pack);
-    return shards;
   }
 
   /** @param perNodeMax  the losses that the stripe survives: no node may hold more, or losing it alone would lose the pack. */
-  async #spread(pack: DigestHex, shards: readonly SealedPack[], perNodeMax: number): Promise<void> {
-    const { peers, store, replicate } = this.#options;
+  async #homesFor(pack: DigestHex, count: number, perNodeMax: number): Promise<ShardHomes> {
+    const { peers, replicate } = this.#options;
     const nodes = (await peers.up()).filter((member) => member.weight > 0);
-    const placement = place(pack, nodes, shards.length, replicate.antiAffinity, { allowRepeat: true });
+    const placement = place(pack, nodes, count, replicate.antiAffinity, { allowRepeat: true });
     const load = new Map<string, number>();
     for (const node of placement.nodes) load.set(node, (load.get(node) ?? 0) + 1);
-    if (placement.missing > 0 || [...load.values()].some((count) => count > perNodeMax))
-      throw tooFewNodes(Math.ceil(shards.length / perNodeMax), nodes.length, nodes, new Map());
+    if (placement.missing > 0 || [...load.values()].some((shards) => shards > perNodeMax))
+      throw tooFewNodes(Math.ceil(count / perNodeMax), nodes.length, nodes, new Map());
     if (placement.relaxed.length > 0) this.#options.onRelaxed(pack, placement.relaxed);
-    const homes = { order: candidates(pack, nodes), load, perNodeMax };
-    await Promise.all(
-      shards.map(async (shard, i) => {
-        const holder = await this.#giveShard(shard.id, placement.nodes[i]!, homes);
-        if (holder !== peers.self) await store.retirePack(shard.id);
-      }),
-    );
+    return { first: placement.nodes, order: candidates(pack, nodes), load, perNodeMax };
   }
 
   /** To its first choice, else to the node with the fewest shards of the stripe, best first among equals. */
-  async #giveShard(
-    shard: DigestHex,
-    first: string,
-    { order, load, perNodeMax }: ShardHomes,
-  ): Promise<string> {
+  async #giveShard(id: DigestHex, first: string, { order, load, perNodeMax }: ShardHomes): Promise<Home> {
+    const { peers, store } = this.#options;
     const failed = new Map<string, unknown>();
     const loadOf = (node: string): number => load.get(node) ?? 0;
     for (let node: string | undefined = first; node !== undefined; ) {
-      if (await this.#give(shard, node, failed)) return node;
+      if (await this.#give(id, node, failed)) {
+        if (node !== peers.self) await store.retirePack(id);
+        return { id, node };
+      }
       load.set(node, loadOf(node) - 1);
       const open = order.filter((one) => !failed.has(one) && loadOf(one) < perNodeMax);
       node = open.toSorted((a, b) => loadOf(a) - loadOf(b))[0];
       if (node !== undefined) load.set(node, loadOf(node) + 1);
     }
     throw tooFewNodes(1, 0, [], failed);
-  }
-
-  async #keepKnowledge(pack: DigestHex): Promise<void> {
-    const { store } = this.#options;
-    const info = store.packInfo(pack);
-    if (info === undefined || info.state !== 'present') return;
-    const records = store.recordsOf(pack);
-    await store.retirePack(pack);
-    await store.learnRemotePack(pack, info, info.bytes, records);
   }
 }
 

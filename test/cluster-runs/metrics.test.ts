@@ -18,6 +18,7 @@ const CANNOT_MOVE_HERE: Readonly<Record<string, string>> = {
   'kwam_corruption_detected_total{site="ingest"}': 'needs two engines that differ: test/observers.test.ts',
   kwam_draining: 'needs a failing disk and a guard: test/cluster-runs/drain.test.ts',
   kwam_catalog_in_doubt: 'needs another control store: test/cluster-runs/lineage.test.ts',
+  kwam_recoded_packs_total: 'needs another plan: test/observers.test.ts, test/repair/recode.test.ts',
   kwam_worker_retirements_total: 'needs a faulty core: test/observers.test.ts, test/workers/pool.test.ts',
   kwam_worker_restarts_total: 'needs a dying thread: test/observers.test.ts, test/workers/pool.test.ts',
 };

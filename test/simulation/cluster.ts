@@ -7,6 +7,7 @@ import { createPrivateKey, createPublicKey, sign } from 'node:crypto';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Operation } from '../../src/control/control-store.ts';
 import { MemoryControlStore } from '../../src/control/memory.ts';
 import { KwamError } from '../../src/errors.ts';
 import type { Signer } from '../../src/manifest/dsse.ts';
@@ -24,7 +25,7 @@ import { Disk } from './disk.ts';
 import { counted, installHost } from './host.ts';
 import { Journal } from './journal.ts';
 import type { SimulationOptions } from './options.ts';
-import { type Bench, createBench, type Machine, SimulatedProcess, type World } from './process.ts';
+import { type Bench, createBench, type Machine, ORPHANS, SimulatedProcess, type World } from './process.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 const CLIENT = 'spiffe://kwam/client/simulation' as PeerId;
@@ -46,6 +47,11 @@ export interface SimulatedNode {
 export interface ClusterExtras {
   readonly plant?: (pool: WorkerPool) => WorkerPool;
   readonly onLine?: (line: string) => void;
+  /** What nodes have changed in the control store. */
+  readonly onChange?: (operations: readonly Operation[]) => void;
+  /** A file of a disk is about to go. */
+  readonly onRemove?: (node: string, path: string) => void;
+  readonly orphans?: World['orphans'];
 }
 
 /** Kept from run to run: kernels take long to load. */
@@ -61,12 +67,13 @@ export class SimulatedCluster {
   readonly nodes: SimulatedNode[] = [];
   readonly directory: string;
   readonly catalog: Catalog;
-  readonly plan: Plan;
   readonly network: MemoryNetwork;
   readonly #control: MemoryControlStore;
   readonly #options: SimulationOptions;
   readonly #world: World;
+  readonly #extras: ClusterExtras;
   readonly #client;
+  #plan: Plan;
   /** False in the times without faults. */
   isStormy = false;
 
@@ -79,21 +86,35 @@ export class SimulatedCluster {
 
   private constructor(
     options: SimulationOptions,
-    { plant = (pool) => pool, onLine }: ClusterExtras,
+    extras: ClusterExtras,
     keys: Pick<World, 'signer' | 'trusted'>,
   ) {
     this.#options = options;
+    this.#extras = extras;
+    const { plant = (pool) => pool, onLine } = extras;
     this.directory = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'kwam-simulation-'));
     this.journal = new Journal(this.directory, () => this.clock.monotonic(), onLine);
-    this.plan = planOf(options);
+    this.#plan = planOf(options);
     this.network = this.#createNetwork();
     this.#control = new MemoryControlStore({ clock: this.clock, pollMs: 1000 });
     this.catalog = new Catalog(this.#control);
     this.#client = this.network.transport(CLIENT);
     const { clock, journal, network, plan } = this;
     const violation = (what: string): void => this.violation(what);
-    this.#world = { plan, clock, network, journal, plant, violation, ...keys };
+    const { onRemove = () => undefined, orphans = ORPHANS } = extras;
+    this.#world = { plan, clock, network, journal, plant, violation, onRemove, orphans, ...keys };
     for (const index of plan.nodes.keys()) this.nodes.push(this.#createNode(index));
+  }
+
+  get plan(): Plan {
+    return this.#plan;
+  }
+
+  /** For every life that begins from now on. */
+  adopt(redundancy: Pick<SimulationOptions, 'factor' | 'erasure' | 'coldAfterMs'>): void {
+    const { erasure: _, coldAfterMs: __, ...options } = this.#options;
+    this.#plan = planOf({ ...options, ...redundancy });
+    this.#world.plan = this.#plan;
   }
 
   violation(what: string): void {
@@ -152,6 +173,7 @@ export class SimulatedCluster {
           random,
           isAlive,
           isReachable: () => !node.isCutOff,
+          onChange: this.#extras.onChange ?? (() => undefined),
           losesAnswer: () => this.#losesAnswer(random, self.name),
         }),
       probe: (address) => this.#probe(node, address),
@@ -279,10 +301,11 @@ export class SimulatedCluster {
 /** Seconds: longer than any fault lasts. */
 const START_TRIES = 300;
 
-function planOf({ nodes, factor, erasure, packBytesTarget }: SimulationOptions): Plan {
+function planOf({ nodes, factor, erasure, coldAfterMs, packBytesTarget }: SimulationOptions): Plan {
   const plan = smallPlan({ nodes, factor, ...(erasure && { erasure }) });
   const repair = { delayMs: 60_000, lazy: false };
-  const replicate = { ...plan.replicate, chunker: CHUNKER, packBytesTarget, repair };
+  const cold = coldAfterMs === undefined ? {} : { coldAfterMs };
+  const replicate = { ...plan.replicate, ...cold, chunker: CHUNKER, packBytesTarget, repair };
   return { ...plan, replicate, scrub: SCRUB };
 }
 

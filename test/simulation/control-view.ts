@@ -23,6 +23,7 @@ export interface ControlLine {
   readonly random: Random;
   readonly isAlive: () => boolean;
   readonly isReachable: () => boolean;
+  readonly onChange: (operations: readonly Operation[]) => void;
   /** True when the answer to this request is to get lost. */
   readonly losesAnswer: () => boolean;
 }
@@ -47,7 +48,11 @@ export class ControlView implements ControlStore {
   }
 
   transact(compares: readonly Compare[], operations: readonly Operation[]): Promise<TransactionResult> {
-    return this.#asked(() => this.#store.transact(compares, operations), true);
+    return this.#asked(async () => {
+      const result = await this.#store.transact(compares, operations);
+      if (result.committed) this.#line.onChange(operations);
+      return result;
+    }, true);
   }
 
   grantLease(ttlMs: number): Promise<LeaseId> {

@@ -222,6 +222,10 @@ export class Disk {
     return this.#unreadable;
   }
 
+  names(directory: string): readonly string[] {
+    return this.#disk.list(`${this.#options.root}${sep}${directory}`);
+  }
+
   /** For the checkers: what lies in a directory of the store now. */
   contents(directory: string): Map<string, Uint8Array> {
     const inside = `${this.#options.root}${sep}${directory}`;

@@ -13,6 +13,7 @@ export interface SimulationOptions {
   readonly nodes: number;
   readonly factor: number;
   readonly erasure?: ErasureScheme;
+  readonly coldAfterMs?: number;
   readonly packBytesTarget: number;
   /** Times that faults strike, each followed by a time without, in which everything has to become whole again. */
   readonly episodes: number;

@@ -73,7 +73,7 @@ function createIndex(): DedupIndex {
 export const CODEC_ID = readCodecId();
 
 export interface World {
-  readonly plan: Plan;
+  plan: Plan;
   readonly clock: VirtualClock;
   readonly network: MemoryNetwork;
   readonly journal: Journal;
@@ -82,6 +82,8 @@ export interface World {
   /** Bugs that are planted, to see that they are found. */
   readonly plant: (pool: WorkerPool) => WorkerPool;
   readonly violation: (what: string) => void;
+  readonly onRemove: (node: string, path: string) => void;
+  readonly orphans: { readonly graceMs: number; readonly intervalMs: number };
 }
 
 export interface Machine {
@@ -138,8 +140,10 @@ export class SimulatedProcess {
     const { self, directory, disk, random } = this.#machine;
     const isAlive = (): boolean => this.#isAlive;
     const clock = time.forProcess(isAlive);
-    const trace = (operation: string, path: string): void =>
+    const trace = (operation: string, path: string): void => {
       journal.note(self.name, `${operation} ${path.slice(directory.length)}`, true);
+      if (operation === 'remove') this.#world.onRemove(self.name, path);
+    };
     const mounted = disk.mount(isAlive, () => this.die(), trace);
     const log = logTo(this.#world, self.name);
     const metrics = createMetrics({ node: self.name }, { version: 'simulated', codecId: '' });
@@ -197,7 +201,7 @@ export class SimulatedProcess {
         clock,
         random,
         place: { directory, control: 'simulated' },
-        orphans: ORPHANS,
+        orphans: this.#world.orphans,
         membership: { ...MEMBERSHIP, pid: PID_FIRST + random.below(1 << 20) },
       },
       (act) => this.#closing.push(act),
