@@ -13,6 +13,7 @@ import { planDigest } from '../language/plan-digest.ts';
 import { checkJson } from '../language/render-json.ts';
 import { canonicalJson } from '../manifest/canonical-json.ts';
 import { DOMAINS, type Plan } from '../plan.ts';
+import { durationText } from '../slo/objective.ts';
 import { clusterDirectory, inventoryPath, planPath } from './cluster-directory.ts';
 import { digestOf } from './domain-digest.ts';
 import { inventoryFor, readInventory } from './inventory-file.ts';
@@ -145,15 +146,17 @@ function printPlan(
   for (const change of changes) printLine(output, `  ${changeLine(change)}`);
 }
 
-function redundancyText({ replicate: { factor, erasure, antiAffinity } }: Plan): string {
+function redundancyText({ replicate: { factor, erasure, coldAfterMs, antiAffinity } }: Plan): string {
   const apart = antiAffinity.length === 0 ? 'on nodes apart' : `apart by ${antiAffinity.join(', ')}`;
-  if (erasure === undefined) return `${counted(factor, 'copy', 'copies')}, ${apart}`;
+  const copies = counted(factor, 'copy', 'copies');
+  if (erasure === undefined) return `${copies}, ${apart}`;
   const groups = localGroupsOf(erasure);
   const data =
     groups === undefined
       ? `${erasure.dataShards} data`
       : `${erasure.dataShards} data shards in ${groups.count} groups`;
-  return `${data} and ${erasure.parityShards} parity shards, ${apart}`;
+  const first = coldAfterMs === undefined ? '' : `${copies}; when cold for ${durationText(coldAfterMs)} `;
+  return `${first}${data} and ${erasure.parityShards} parity shards, ${apart}`;
 }
 
 function guardText({ name, declaredNines, supportedNines }: NonNullable<Plan['guard']>): string {

@@ -198,4 +198,10 @@ replicate code { factor 2 anti_affinity [rack] }
       `${scope}replicate data { factor 2 anti_affinity [rack] erasure lrc(12, 2, 2) }\ndeploy d { … to wide }`,
     ),
   },
+  KW4025: {
+    title: 'Cold packs and no code to stripe them with (warning)',
+    why: '`cold_after` says when full copies become stripes. Without `erasure` there are none, and the packs stay copies for ever.',
+    failing: replicate('factor 3 anti_affinity [] cold_after 7d'),
+    passing: replicate('factor 3 anti_affinity [] erasure rs(6, 3) cold_after 7d'),
+  },
 };

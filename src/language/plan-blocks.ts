@@ -160,6 +160,7 @@ export function replicatePlan({ body }: BlockIr): ReplicatePlan {
     factor: amountOf(body, 'factor'),
     antiAffinity: [...new Set(wordsOf(body, 'anti_affinity'))] as Domain[],
     ...optional('erasure', schemeIn(body)),
+    ...optional('coldAfterMs', amountIn(body, 'cold_after')),
     chunker: chunkerPlan(bodyOf(body, 'chunker')),
     packBytesTarget,
     repair: {

@@ -223,12 +223,21 @@ const checkPoolSource: Rule = (program) =>
     return diagnostic('KW4013', message, { file: program.file, range: nameRange });
   });
 
+const checkCold: Rule = (program) =>
+  blocksOf(program, 'replicate').flatMap(({ body }) => {
+    const written = attributeOf(body, 'cold_after');
+    if (written === undefined || attributeOf(body, 'erasure') !== undefined || body.open) return [];
+    const message = 'expected `erasure` beside `cold_after`, got none: packs stay copies';
+    return diagnostic('KW4025', message, at(program, written), { severity: 'warning' });
+  });
+
 const PLACEMENT_RULES: readonly Rule[] = [
   checkDomains,
   checkLabels,
   checkTwice,
   checkPoolSize,
   checkCode,
+  checkCold,
   checkLocalDomains,
   checkPools,
   checkPoolSource,

@@ -236,6 +236,10 @@ const replicate = record({
     type: { kind: 'erasure' },
     doc: 'Cold packs are striped into k data and m parity shards, `rs(k, m)`; or with a parity shard for each of l groups beside, `lrc(k, l, m)`, so that one lost shard is made from k/l others.',
   },
+  cold_after: {
+    type: duration,
+    doc: 'Packs stay full copies until no object that needs them was put for so long. Without it they are striped from the start.',
+  },
   chunker: {
     doc: 'How content is cut into chunks.',
     body: record({

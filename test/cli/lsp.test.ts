@@ -153,7 +153,7 @@ describe('completion', () => {
     const text = H100.replace('  factor 3\n', '  \n');
     const items = await completions(text, 'replicate code_and_data {\n  ');
     expect(labels(items)[0]).toBe('factor');
-    expect(labels(items)).toEqual(['factor', 'erasure']);
+    expect(labels(items)).toEqual(['factor', 'erasure', 'cold_after']);
     expect(newText(items, 'factor')).toBe('factor ${1:3}');
     expect(newText(items, 'erasure')).toBe('erasure ${1:rs(6, 3)}');
   });

@@ -207,6 +207,15 @@ describe('a small program', () => {
     ]);
   });
 
+  test('says after how long packs are striped, where it says so', () => {
+    const cold = small.replace('[az]', '[az] erasure rs(6, 3) cold_after 7d');
+    const { replicate } = planned(versioned(cold.replace('sha256:0', `sha256:${'0'.repeat(64)}`)));
+    expect(replicate).toMatchObject({
+      erasure: { dataShards: 6, parityShards: 3 },
+      coldAfterMs: 7 * 86_400_000,
+    });
+  });
+
   test('runs on every pool of the inventory', () => {
     expect(plan.pools.map(({ name }) => name)).toEqual(['h100_pool']);
   });
