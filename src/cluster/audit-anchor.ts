@@ -44,8 +44,8 @@ export async function noteGap(
 ): Promise<boolean> {
   const anchor = await readAnchor(control, node);
   if (anchor === undefined || anchor.seq === AUDIT_BEGINNING.seq) return false;
+  if (log.hashOf(anchor.seq) === anchor.hash) return false;
   const kind = anchor.seq > log.found.seq ? 'gap' : 'altered';
-  if (kind === 'altered' && log.hashOf(anchor.seq) === anchor.hash) return false;
   log.append({ kind, anchored: anchor.seq, hash: anchor.hash });
   return true;
 }

@@ -222,6 +222,13 @@ describe('a node that starts holds its log against its anchor', () => {
     expect(await ruleOf()).toBeUndefined();
   });
 
+  it('which is an anchor, or an error', async () => {
+    const store = control();
+    const value = new TextEncoder().encode('{"schema":"kwam.audit-anchor/v9"}');
+    await store.transact([], [{ kind: 'put', key: 'audit/n1', value }]);
+    await expect(started(store)).rejects.toMatchObject({ code: 'INTEGRITY' });
+  });
+
   it('of the time when there was no record yet', async () => {
     const store = control();
     const log = open();
