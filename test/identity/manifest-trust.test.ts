@@ -8,6 +8,7 @@ import { derOfPem, type Identity, identityFromPems } from '../../src/identity/id
 import { listIdentities, loadRetired } from '../../src/identity/identity-files.ts';
 import { signerOf, trustOf } from '../../src/identity/manifest-trust.ts';
 import { parseSpiffeId, parseTrustDomain } from '../../src/identity/spiffe-id.ts';
+import type { TrustBundle } from '../../src/identity/svid.ts';
 import { verifySignedManifest } from '../../src/manifest/signed-manifest.ts';
 import { sampleWith, signWhole } from '../manifest/samples.ts';
 
@@ -113,6 +114,15 @@ describe('a signature', () => {
 
   it('without certificates is nobody’s, and no archive is opened for it', async () => {
     expect(await trust({ sig })).toEqual([]);
+  });
+
+  it('that a bug of ours keeps from being judged is not nobody’s', async () => {
+    const get = () => {
+      throw new TypeError('a bug');
+    };
+    const broken = trustOf({ current: { ...current, bundle: { get } as unknown as TrustBundle } });
+    const certs = current.certificateChainPem;
+    await expect(broken({ sig, certs })).rejects.toThrow('a bug');
   });
 
   it.each([

@@ -108,6 +108,16 @@ it('what is loaded while it is closed comes too late', async () => {
   expect([source.current === current, told]).toEqual([true, []]);
 });
 
+it('a bug of ours is not told as a failure', async () => {
+  load = () => {
+    throw new TypeError('a bug');
+  };
+  wake!();
+  await expect(source.close()).rejects.toThrow(TypeError);
+  expect(told).toEqual([]);
+  source = { ...source, close: async () => undefined };
+});
+
 it('its first failure is that of whoever opens it', async () => {
   const opened = pollIdentity({ origin: 'a test', load: bad, everyMs: EVERY_MS, clock });
   await expect(opened).rejects.toThrow('bad at 0');

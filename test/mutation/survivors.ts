@@ -16,6 +16,8 @@ const CLOCK =
   'a pause fails only when it is ended; a clock that fails otherwise would be a bug, and is not to read as that end';
 
 export const SURVIVORS: readonly Survivor[] = [
+  { source: 'src/identity/polled-identity.ts', mutant: 'sleeps: signal.aborted → true', why: CLOCK },
+  { source: 'src/identity/polled-identity.ts', mutant: 'sleeps: throw error; → ;', why: CLOCK },
   {
     source: 'src/identity/workload-api.ts',
     mutant: 'read: !(error instanceof KwamError) → false',
