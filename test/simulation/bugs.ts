@@ -1,11 +1,20 @@
 /**
- * Bugs to plant, so that a run without violations is known to mean something: each must be found.
- * In: the pool of a node. Out: the same pool with the bug.
+ * Bugs to plant in every node, so that a run without violations is known to mean something: each must be found.
+ * Each check of simulate.ts has one that only it can find, or finds first.
  */
+import type { RedundancyTimes } from '../../src/background.ts';
+import type { Store } from '../../src/store/store.ts';
 import type { WorkerPool } from '../../src/workers/pool.ts';
 import type { Task } from '../../src/workers/task.ts';
 
 export type Bug = keyof typeof BUGS;
+
+/** Where a bug sits: what stands in for the pool, what happens to the store when it is opened, how often redundancy is looked at. */
+export interface Planted {
+  readonly pool?: (pool: WorkerPool) => WorkerPool;
+  readonly store?: (store: Store) => void;
+  readonly redundancy?: RedundancyTimes;
+}
 
 type Result = Record<string, unknown>;
 
@@ -52,8 +61,25 @@ const lenient = (task: Task<never, Result>): Task<never, Result> => ({
   run: async (context, input, ports) => ({ ...(await task.run(context, input, ports)), ok: true, bad: [] }),
 });
 
+/** What is set aside is given to whoever asks for it. */
+function servesEvidence(store: Store): void {
+  const { hasPack, packFile } = store;
+  store.hasPack = (id) => hasPack.call(store, id) || store.latestEvidence(id) !== undefined;
+  store.packFile = (id) => store.latestEvidence(id) ?? packFile.call(store, id);
+}
+
+function keepsAll(store: Store): void {
+  store.retirePack = async () => undefined;
+}
+
+/** Longer than any simulation. */
+const NEVER_MS = 1e9;
+
 export const BUGS = {
-  'get-does-not-verify': replacing('restore-pack', unverified),
-  'install-does-not-sync': replacing('install-pack', unsynced),
-  'scrub-sees-nothing': replacing('verify-pack', lenient),
-} as const satisfies Readonly<Record<string, (pool: WorkerPool) => WorkerPool>>;
+  'get-does-not-verify': { pool: replacing('restore-pack', unverified) },
+  'install-does-not-sync': { pool: replacing('install-pack', unsynced) },
+  'scrub-sees-nothing': { pool: replacing('verify-pack', lenient) },
+  'quarantine-is-served': { store: servesEvidence },
+  'orphans-stay': { store: keepsAll },
+  'redundancy-is-left-alone': { redundancy: { everyMs: NEVER_MS } },
+} as const satisfies Readonly<Record<string, Planted>>;

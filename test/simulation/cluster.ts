@@ -18,8 +18,8 @@ import { Catalog } from '../../src/replication/catalog.ts';
 import { type MemoryNetwork, memoryNetwork } from '../../src/transport/memory.ts';
 import type { ProbeAnswer } from '../../src/transport/probe.ts';
 import type { JsonValue, PeerId } from '../../src/transport/transport.ts';
-import type { WorkerPool } from '../../src/workers/pool.ts';
 import { smallPlan } from '../faults/small-plan.ts';
+import type { Planted } from './bugs.ts';
 import { ControlView } from './control-view.ts';
 import { Disk } from './disk.ts';
 import { counted, installHost } from './host.ts';
@@ -45,7 +45,7 @@ export interface SimulatedNode {
 }
 
 export interface ClusterExtras {
-  readonly plant?: (pool: WorkerPool) => WorkerPool;
+  readonly plant?: Planted;
   readonly onLine?: (line: string) => void;
   /** What nodes have changed in the control store. */
   readonly onChange?: (operations: readonly Operation[]) => void;
@@ -91,7 +91,7 @@ export class SimulatedCluster {
   ) {
     this.#options = options;
     this.#extras = extras;
-    const { plant = (pool) => pool, onLine } = extras;
+    const { plant = {}, onLine } = extras;
     this.directory = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'kwam-simulation-'));
     this.journal = new Journal(this.directory, () => this.clock.monotonic(), onLine);
     this.#plan = planOf(options);

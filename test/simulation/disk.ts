@@ -53,7 +53,9 @@ export class Disk {
   #disk: FaultyFileSystem;
   readonly #changedAtMs = new Map<string, number>();
   readonly #unreadable = new Set<string>();
-  isFailing = false;
+  /** Whether it ever was failing: what it holds since then is not known to be what it was told to. */
+  isSound = true;
+  #isFailing = false;
   isFull = false;
   /** Faults that operations report. */
   isErratic = false;
@@ -63,6 +65,15 @@ export class Disk {
   constructor(options: DiskOptions) {
     this.#options = options;
     this.#disk = new FaultyFileSystem(options.random);
+  }
+
+  get isFailing(): boolean {
+    return this.#isFailing;
+  }
+
+  set isFailing(value: boolean) {
+    this.#isFailing = value;
+    if (value) this.isSound = false;
   }
 
   /** The disk as a process sees it until it is dead; `onPowerLoss` is called inside the operation that did not happen. */

@@ -30,8 +30,8 @@ import type { ProbeAnswer } from '../../src/transport/probe.ts';
 import type { Handler, PeerId, Transport } from '../../src/transport/transport.ts';
 import { instantiateKernels, type Kernels } from '../../src/wasm/kernels.ts';
 import { readCodecId, readKernelBytes } from '../../src/wasm/load.ts';
-import type { WorkerPool } from '../../src/workers/pool.ts';
 import { createContext, emptyReport, type Reporting, type WorkerContext } from '../../src/workers/task.ts';
+import type { Planted } from './bugs.ts';
 import type { Disk } from './disk.ts';
 import { counted, turns } from './host.ts';
 import { InlinePool } from './inline-pool.ts';
@@ -80,7 +80,7 @@ export interface World {
   readonly signer: Signer;
   readonly trusted: TrustedKey;
   /** Bugs that are planted, to see that they are found. */
-  readonly plant: (pool: WorkerPool) => WorkerPool;
+  readonly plant: Planted;
   readonly violation: (what: string) => void;
   readonly onRemove: (node: string, path: string) => void;
   readonly orphans: { readonly graceMs: number; readonly intervalMs: number };
@@ -136,7 +136,7 @@ export class SimulatedProcess {
   }
 
   async start(): Promise<void> {
-    const { clock: time, journal, plan } = this.#world;
+    const { clock: time, journal, plan, plant } = this.#world;
     const { self, directory, disk, random } = this.#machine;
     const isAlive = (): boolean => this.#isAlive;
     const clock = time.forProcess(isAlive);
@@ -148,7 +148,11 @@ export class SimulatedProcess {
     const log = logTo(this.#world, self.name);
     const metrics = createMetrics({ node: self.name }, { version: 'simulated', codecId: '' });
     const observing = { metrics, log };
-    const onQuarantined = observeQuarantine(observing);
+    const observeOne = observeQuarantine(observing);
+    const onQuarantined = (pack: DigestHex, bytes: number): void => {
+      observeOne(pack, bytes);
+      if (disk.isSound) this.#world.violation(`${self.name}, whose disk is sound, sets ${pack} aside`);
+    };
     const onDamage = (site: string, key: string): void => journal.note(self.name, `damaged ${site} ${key}`);
     const store = await counted(
       Store.open({
@@ -161,10 +165,12 @@ export class SimulatedProcess {
         onQuarantined,
       }),
     );
+    plant.store?.(store);
     this.#store = store;
     this.#closing.push(() => counted(store.close()));
     journal.note(self.name, `recovered ${JSON.stringify(summaryOf(store))}`);
-    const pool = this.#world.plant(this.#pool(mounted, observing));
+    const sound = this.#pool(mounted, observing);
+    const pool = plant.pool?.(sound) ?? sound;
     const known = new KnownChunks(createIndex(), store);
     await known.load();
     const transport = this.#world.network.transport(self.spiffe as PeerId, observeTransport(observing));
@@ -202,6 +208,7 @@ export class SimulatedProcess {
         random,
         place: { directory, control: 'simulated' },
         orphans: this.#world.orphans,
+        redundancy: plant.redundancy ?? {},
         membership: { ...MEMBERSHIP, pid: PID_FIRST + random.below(1 << 20) },
       },
       (act) => this.#closing.push(act),

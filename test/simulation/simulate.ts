@@ -2,9 +2,9 @@
  * One seed: storms in which faults strike while clients work, each followed by a calm in which everything has to become whole again.
  * In: a seed (options.ts says what follows from it). Out: what happened, by number, and every violation with the newest lines before it.
  * Checked at any time: no byte is served that the producer did not put under that name; nothing that is set aside is served; no
- * process fails by a bug. Checked in each calm: every acknowledged object is there, from every node; all packs have all their copies
- * or shards; no pack that is served is damaged. Checked at the very end, after a rest: no node keeps a pack that the catalog does not
- * list, and nothing that it lists went with those.
+ * process fails by a bug; nothing is set aside where the disk keeps its promises. Checked in each calm: every acknowledged object is
+ * there, from every node; all packs have all their copies or shards; no pack that is served is damaged. Checked at the very end, after
+ * a rest: no node keeps a pack that the catalog does not list, and nothing that it lists went with those.
  * A storm destroys what lies on the disks of at most so many nodes as every stored pack can lose; all others may crash, be cut off, and meet
  * errors, but what they have acknowledged is theirs to keep. Everybody has come back before the next storm.
  */
@@ -58,8 +58,6 @@ class Simulation {
   readonly #options: SimulationOptions;
   readonly #random: Random;
   readonly #clients: Client[];
-  /** Nodes whose disk may have lost what it had promised to keep. */
-  readonly #failed = new Set<SimulatedNode>();
 
   constructor(cluster: SimulatedCluster, options: SimulationOptions) {
     this.#cluster = cluster;
@@ -89,10 +87,7 @@ class Simulation {
     const { journal } = this.#cluster;
     journal.note('storm', `begins; disks that fail: ${victims.map(({ name }) => name).join(' ') || 'none'}`);
     this.#cluster.isStormy = true;
-    for (const victim of victims) {
-      victim.disk.isFailing = true;
-      this.#failed.add(victim);
-    }
+    for (const victim of victims) victim.disk.isFailing = true;
     for (const { disk } of this.#cluster.nodes) disk.isErratic = true;
     await Promise.all([
       ...this.#clients.map((client) => client.workUntil(endMs)),
@@ -262,8 +257,7 @@ class Simulation {
     for (const node of this.#cluster.nodes) {
       const { doubt } = node.process?.dataPlane?.parts.lineage ?? {};
       if (doubt === undefined) continue;
-      if (!this.#failed.has(node))
-        this.#cluster.violation(`${node.name}, whose disk is sound, doubts: ${doubt}`);
+      if (node.disk.isSound) this.#cluster.violation(`${node.name}, whose disk is sound, doubts: ${doubt}`);
       await this.#cluster.ask(node, 'node.adopt', {});
     }
   }
