@@ -136,7 +136,7 @@ describe('promtool', () => {
         at('22m', 'KwamIntegritySloViolated', true),
         at('60m', 'KwamIntegritySloViolated', false),
         at('60m', 'KwamIntegritySloExhausted', true),
-        at('120m', 'KwamIntegritySloExhausted', true),
+        at('110m', 'KwamIntegritySloExhausted', true),
       ],
     ],
     [
@@ -174,7 +174,7 @@ describe('promtool', () => {
         { series: DETECTED, values: '0+15x200' },
         { series: VERIFIED, values: '0+1000x200' },
       ],
-      [at('120m', 'KwamDetectedBurnsFast', true), at('120m', 'KwamDetectedBurnsSlowly', true)],
+      [at('75m', 'KwamDetectedBurnsFast', true), at('75m', 'KwamDetectedBurnsSlowly', true)],
     ],
     [
       'a share that is half of what is allowed: silence',
@@ -183,9 +183,9 @@ describe('promtool', () => {
         { series: VERIFIED, values: '0+2000x200' },
       ],
       [
-        at('120m', 'KwamDetectedBurnsFast', false),
-        at('120m', 'KwamDetectedBurnsSlowly', false),
-        at('120m', 'KwamDetectedExhausted', false),
+        at('75m', 'KwamDetectedBurnsFast', false),
+        at('75m', 'KwamDetectedBurnsSlowly', false),
+        at('75m', 'KwamDetectedExhausted', false),
       ],
     ],
     [
