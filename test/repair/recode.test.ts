@@ -19,7 +19,7 @@ import { SimulatedCluster, type SimulatedNode } from '../simulation/cluster.ts';
 import { CAMPAIGN, chosenSeed } from '../store/packs.ts';
 
 vi.setConfig({ testTimeout: CAMPAIGN ? 3_600_000 : 300_000 });
-const SEEDS = CAMPAIGN ? 20 : 1;
+const SEEDS = CAMPAIGN ? 5 : 1;
 const NODES = CAMPAIGN ? 9 : 4;
 const MINUTE_MS = 60_000;
 const COLD_AFTER_MS = 1.5 * MINUTE_MS;

@@ -13,6 +13,7 @@ export interface SimulationOptions {
   readonly nodes: number;
   readonly factor: number;
   readonly erasure?: ErasureScheme;
+  /** Packs are copies before; absent: they are striped from the start. */
   readonly coldAfterMs?: number;
   readonly packBytesTarget: number;
   /** Times that faults strike, each followed by a time without, in which everything has to become whole again. */
@@ -38,6 +39,9 @@ const LOCAL_GROUPS: ErasureScheme = { dataShards: 4, parityShards: 3, matrix: 'l
 /** Seven to nine nodes take longer than the others. */
 const SEEDS_PER_LOCAL_GROUPS = 30;
 
+/** So that packs are striped in the storm in which they were put, and after it. */
+const COLD_AFTER_MS = 90_000;
+
 export function optionsOf(seed: number): SimulationOptions {
   const random = seededRandom(seed);
   const hasGroups = seed % SEEDS_PER_LOCAL_GROUPS === SEEDS_PER_LOCAL_GROUPS - 1;
@@ -50,6 +54,7 @@ export function optionsOf(seed: number): SimulationOptions {
     nodes: Math.max(3, needed + random.below(3)),
     factor,
     ...(erasure && { erasure }),
+    ...(erasure && seed % 2 === 1 && { coldAfterMs: COLD_AFTER_MS }),
     packBytesTarget: [8, 16, 48][random.below(3)]! * KIB,
     episodes: random.below(5) === 0 ? 2 : 1,
     episodeMs: (1 + random.below(3)) * 60_000,
