@@ -18,6 +18,7 @@ import {
 import type { Clock } from './clock.ts';
 import type { Access } from './cluster/access.ts';
 import { Membership, type MembershipOptions } from './cluster/membership.ts';
+import type { OwnFiles } from './cluster/own-files.ts';
 import { Peers } from './cluster/peers.ts';
 import type { ControlStore } from './control/control-store.ts';
 import type { DedupIndex } from './dedup/dedup-index.ts';
@@ -77,6 +78,7 @@ export interface DataPlaneOptions extends Observing {
   readonly streamBytes: number;
   readonly access: Access;
   readonly consent: ConsentDesk;
+  readonly ownFiles: OwnFiles;
   readonly trust: TrustFunction;
   /** Asked once a manifest. */
   readonly signer: () => Signer;
@@ -221,6 +223,7 @@ function assemble(
   const parts: ServiceParts = {
     access: options.access,
     consent: options.consent,
+    ownFiles: options.ownFiles,
     exposition: () => options.metrics.registry.metrics(),
     store,
     receiver,

@@ -13,6 +13,7 @@ import { systemClock } from './clock.ts';
 import { Access } from './cluster/access.ts';
 import { noteGap } from './cluster/audit-anchor.ts';
 import type { Membership } from './cluster/membership.ts';
+import type { OwnFiles } from './cluster/own-files.ts';
 import { type OpenedControl, openControl } from './control/open-control.ts';
 import { type DataPlaneOptions, type OnClose, runDataPlane } from './data-plane.ts';
 import { DedupIndex } from './dedup/dedup-index.ts';
@@ -203,6 +204,12 @@ function grantsOf({ policy }: Plan): readonly Grant[] {
   );
 }
 
+/** The cluster's directory has other people's files beside these. */
+function ownFiles({ plan, directory }: NodeOptions): OwnFiles {
+  const names = ['identity', 'trust', 'images', 'control', ...plan.nodes.map((node) => node.name)];
+  return names.map((name) => join(directory, name));
+}
+
 function consentDesk(
   { plan, name, directory, log, registry = {}, keysBase = join(directory, 'trust') }: NodeOptions,
   { identity, control, audit }: Owned,
@@ -291,6 +298,7 @@ async function serve(
       metricsAddress,
       access,
       consent: consentDesk(options, owned),
+      ownFiles: ownFiles(options),
       trust: trustOf(identity, retired),
       // One SVID a manifest: its key and its certificates must be of the same pair.
       signer: () => signerOf(identity.current),

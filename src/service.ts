@@ -5,6 +5,7 @@
  */
 import type { Access, MethodName } from './cluster/access.ts';
 import { beginDrain, endDrain } from './cluster/drains.ts';
+import { checkNotIntoOwn, checkNotOwn, type OwnFiles } from './cluster/own-files.ts';
 import type { ControlStore } from './control/control-store.ts';
 import type { DigestHex } from './digest.ts';
 import { KwamError } from './errors.ts';
@@ -65,6 +66,7 @@ export type RepairAnswer = RepairResult & SurplusResult;
 export interface ServiceParts {
   readonly access: Access;
   readonly consent: ConsentDesk;
+  readonly ownFiles: OwnFiles;
   readonly store: Store;
   readonly receiver: Receiver;
   readonly sums: PartialSums;
@@ -191,8 +193,10 @@ function objectMethods(parts: ServiceParts): Methods<'object'> {
       const fields = fieldsOf(request, 'object.put');
       const name = textOf(fields, 'name');
       const isReplaced = await catalog.hasObject(name);
+      const path = textOf(fields, 'path');
+      checkNotOwn(parts.ownFiles, path);
       const result = await ingest(parts.ingest, {
-        path: textOf(fields, 'path'),
+        path,
         name,
         signal,
         onProgress: (done, total) => report('put', done, total),
@@ -202,9 +206,11 @@ function objectMethods(parts: ServiceParts): Methods<'object'> {
     },
     'object.get': async (request, report, { signal }) => {
       const fields = fieldsOf(request, 'object.get');
+      const destination = textOf(fields, 'destination');
+      checkNotIntoOwn(parts.ownFiles, destination);
       return restore(parts.restore, {
         name: textOf(fields, 'name'),
-        destination: textOf(fields, 'destination'),
+        destination,
         signal,
         onProgress: (done, total) => report('get', done, total),
       });

@@ -72,7 +72,8 @@ const ROWS: readonly Row[] = [
     ],
   },
   { source: 'src/language/person', stages: [area('consent')] },
-  { source: 'src/cluster/access', stages: [area('grants'), [ACCESS]] },
+  { source: 'src/cluster/access', stages: [area('grants'), ['test/cluster/access.test.ts'], [ACCESS]] },
+  { source: 'src/cluster/own-files', stages: [['test/cluster/own-files.test.ts']] },
   { source: 'src/cluster/audit-anchor', stages: [['test/audit/audit-log.test.ts']] },
   {
     source: 'src/images/',
@@ -96,6 +97,7 @@ export const SOURCES_COVERED: readonly string[] = [
   'src/rollout',
   'src/language/person.ts',
   'src/cluster/access.ts',
+  'src/cluster/own-files.ts',
   'src/cluster/audit-anchor.ts',
   'src/images',
   'src/secrets',

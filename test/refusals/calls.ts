@@ -1,5 +1,7 @@
 /** Calls that the policy must refuse, at the gate that every call of a node passes. */
+import { dirname, join } from 'node:path';
 import { Access } from '../../src/cluster/access.ts';
+import { checkNotIntoOwn, checkNotOwn } from '../../src/cluster/own-files.ts';
 import { compileGrants } from '../../src/identity/grants.ts';
 import { GRANT, SEED } from '../rollout/consents.ts';
 import type { Area, Refusal } from './refusal.ts';
@@ -11,6 +13,7 @@ const NODES = {
   discoverScope: [],
 };
 const NODE = 'spiffe://kwam/acme/cl-7/az1/pod0/n0001/node';
+const here = import.meta.dirname;
 const INSIDE = '10.40.7.8';
 
 const accessBy = (grants = [GRANT, NODES]): Access =>
@@ -68,6 +71,14 @@ export const calls: Area = {
     ),
     refused('local-path', 'a path from an address that only begins like our own', () =>
       admit(SEED, 'object.put', '::ffff:126.0.0.1'),
+    ),
+    refused('local-path', 'a path from nobody knows where', () =>
+      accessBy().admit('object.put', { peer: NODE, address: undefined }),
+    ),
+    refused('own-files', 'a tree with the node’s own keys in it', () => checkNotOwn([here], dirname(here))),
+    refused('own-files', 'a file among the node’s own keys', () => checkNotOwn([here], join(here, 'ca.key'))),
+    refused('own-files', 'a destination among what the node trusts', () =>
+      checkNotIntoOwn([here], join(here, 'retired.pem')),
     ),
     refused('local-path', 'a path from the name of this machine', () =>
       admit(SEED, 'object.get', 'localhost'),

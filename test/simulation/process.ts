@@ -191,6 +191,7 @@ export class SimulatedProcess {
         createIndex,
         streamBytes: LEAST_MEMORY.streamBytes,
         access: new Access({ grants: compileGrants(plan.policy!.grants), audit }),
+        ownFiles: [],
         consent: new ConsentDesk({
           plan,
           self: self.spiffe,
