@@ -15,3 +15,11 @@ it.each([
   const decision = { kind: 'decision', method: 'pack.have', capability: 'replicate', allowed: true };
   expect(records).toStrictEqual([{ ...decision, peer: SEED, ...known, grant: pattern }]);
 });
+
+it.each([
+  ['10.40.7.8', 'object.put', /; call the node of your own machine$/],
+  ['10.41.0.1', 'node.status', /; grant it in the policy of the program, or call as someone who has it$/],
+])('a refusal of a caller from %s to %s says what helps', (address, method, remedy) => {
+  const access = new Access({ grants: compileGrants([GRANT]), audit: { append: () => undefined } });
+  expect(() => access.admit(method, { peer: SEED, address })).toThrow(remedy);
+});

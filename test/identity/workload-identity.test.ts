@@ -1,6 +1,6 @@
 /** Identities from an agent process over its Unix socket: first, renewed, taken back, wrong, and from an agent that comes and goes. */
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { systemClock } from '../../src/clock.ts';
+import { type Clock, systemClock } from '../../src/clock.ts';
 import type { KwamError } from '../../src/errors.ts';
 import { createAuthority, issueSvid, type KeyedPem } from '../../src/identity/authority.ts';
 import { pemOfDer, splitDer } from '../../src/identity/der.ts';
@@ -209,6 +209,17 @@ describe('an identity from the Workload API', () => {
     await vi.waitFor(() => expect(agent!.streams).toBe(1), WAIT);
     await refused;
     await vi.waitFor(() => expect(agent!.streams).toBe(0), WAIT);
+  });
+
+  it('waits no longer once it is there', async () => {
+    await started({ state: await stateOf(NODE) });
+    const waits: (AbortSignal | undefined)[] = [];
+    const sleep: Clock['sleep'] = (ms, signal) => {
+      waits.push(signal);
+      return systemClock.sleep(ms, signal);
+    };
+    await source({ clock: { ...systemClock, sleep } });
+    expect(waits.map((signal) => signal?.aborted)).toEqual([true]);
   });
 
   it('leaves no stream open when it is closed', async () => {

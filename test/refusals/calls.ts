@@ -72,6 +72,9 @@ export const calls: Area = {
     refused('local-path', 'a path from an address that only begins like our own', () =>
       admit(SEED, 'object.put', '::ffff:126.0.0.1'),
     ),
+    refused('grant-peer', 'a stranger elsewhere who names a path', () =>
+      admit('spiffe://kwam/client/x', 'object.put'),
+    ),
     refused('local-path', 'a path from nobody knows where', () =>
       accessBy().admit('object.put', { peer: NODE, address: undefined }),
     ),
