@@ -1,7 +1,7 @@
 /**
  * Every workload of at most so many store operations, a power failure after every prefix of its disk operations, and every subset of what was not
  * synced: reopened, nothing acknowledged is lost, nothing torn is served, nothing in quarantine is back.
- * Bounds, said out loud: three operations every day and four with KWAM_CAMPAIGN=1; names are lost from the end of each directory's changes
+ * Bounds, said out loud: three operations; names are lost from the end of each directory's changes
  * (FaultyFileSystem's model), writes are lost or whole, and with KWAM_CAMPAIGN=1 also torn at their beginning, middle and end. A failure inside an
  * earlier operation is a failure inside a shorter workload, so only the last operation of each is cut short. What reopening does with files is what is
  * looked at; the index is made anew from them after any crash (store/index-seal.ts).
@@ -20,7 +20,7 @@ import { buildPack, CAMPAIGN, hashRunsIn, type Payload, randomPayloads } from '.
 vi.setConfig({ testTimeout: 1_800_000 }); // the campaign takes minutes
 const layout = layoutOf('/store');
 const buffer = new Uint8Array(4096);
-const OPERATIONS_MAX = CAMPAIGN ? 4 : 3;
+const OPERATIONS_MAX = 3;
 const [DURABLE, LOOSE] = ['durable', 'loose'] as const;
 /** Of the three fates of a write. */
 const TORN = 1;
@@ -215,7 +215,7 @@ test(`every workload of up to ${OPERATIONS_MAX} operations, every prefix, every 
   const { workloads: all, prefixes, outcomes } = counts;
   console.log(`${all} workloads, ${prefixes} prefixes, ${outcomes} outcomes`);
   // Fewer would mean that operations have become impossible, or that nothing is unsynced any more.
-  expect(all).toBeGreaterThanOrEqual(CAMPAIGN ? 350 : 71);
+  expect(all).toBeGreaterThanOrEqual(71);
   expect(outcomes).toBeGreaterThan(3 * prefixes);
 });
 
