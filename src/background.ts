@@ -13,6 +13,7 @@ import { writeAnchor } from './cluster/audit-anchor.ts';
 import type { ControlStore } from './control/control-store.ts';
 import { KwamError } from './errors.ts';
 import { beliefTickMs } from './health/model.ts';
+import type { OutageRecord } from './health/outage-record.ts';
 import type { HealthWatch } from './health/watch.ts';
 import { auditAnchorMs, auditSyncMs, catalogWitnessMs } from './limits.ts';
 import type { Metrics } from './metrics.ts';
@@ -74,6 +75,7 @@ export interface Redundancy {
   readonly repair: RepairServices;
   readonly surplus: SurplusServices;
   readonly watch: HealthWatch;
+  readonly outages: OutageRecord;
   readonly orchestrator: Orchestrator;
 }
 
@@ -87,7 +89,7 @@ export function tendRedundancy(
   { everyMs = REDUNDANCY_EVERY_MS, healthEveryMs = beliefTickMs }: RedundancyTimes,
   log: Logger,
 ): Stop {
-  const { repair: services, surplus, watch, orchestrator } = parts;
+  const { repair: services, surplus, watch, orchestrator, outages } = parts;
   const stopping = new AbortController();
   let restoring = new AbortController();
   const look = async (): Promise<void> => {
@@ -95,18 +97,23 @@ export function tendRedundancy(
     metrics.underReplicatedPacks.set(lacking);
     restoring = new AbortController();
     const signal = AbortSignal.any([stopping.signal, restoring.signal]);
+    let restored = 0;
     if (lacking > 0) {
       const result = await repair(services, { signal, orchestrator, onProgress: () => undefined });
-      if (result.repaired > 0) log.info(result, 'redundancy restored');
+      restored = result.repaired;
+      if (restored > 0) log.info(result, 'redundancy restored');
     }
+    outages.looked(lacking, restored);
     const given = await trimSurplus(surplus, stopping.signal);
     if (given.trimmed > 0) log.info(given, 'copies that were too many are gone');
   };
   const feel = async (): Promise<void> => {
     const returned = await watch.tick();
-    if (returned.length === 0) return;
-    log.info({ returned }, 'nodes are back');
-    restoring.abort();
+    if (returned.length > 0) {
+      log.info({ returned }, 'nodes are back');
+      restoring.abort();
+    }
+    outages.tick(await services.peers.members(), watch.absences());
   };
   const stopFeeling = every(services.clock, healthEveryMs, feel, (error) => {
     log.warn({ error: String(error) }, 'the health of nodes could not be looked at');

@@ -24,6 +24,7 @@ import type { ControlStore } from './control/control-store.ts';
 import type { DedupIndex } from './dedup/dedup-index.ts';
 import type { Digest } from './digest.ts';
 import { KwamError } from './errors.ts';
+import { OutageRecord } from './health/outage-record.ts';
 import { StorageRecord } from './health/storage-record.ts';
 import { HealthWatch } from './health/watch.ts';
 import { drainLookMs } from './limits.ts';
@@ -37,6 +38,7 @@ import {
   observeRebuild,
   observeReceiver,
   observeRecode,
+  observeRecords,
   observeRepair,
   observeRounds,
   observeScrub,
@@ -186,7 +188,8 @@ function assemble(
     observer: observeReceiver(options),
     onCommitted: (sealed) => known.addPack(sealed),
   });
-  const storage = new StorageRecord(store, clock);
+  const unnoted = observeRecords(options);
+  const storage = new StorageRecord(store, clock, unnoted);
   const mending = observeAccess(options, store, 'repair', storage);
   const sums = new PartialSums({
     store,
@@ -272,6 +275,7 @@ function assemble(
       bytesPerSecondMax: plan.scrub.bytesPerSecondMax,
     },
     watch,
+    outages: new OutageRecord(store, clock, unnoted),
     orchestrator,
     rebuild: {
       ...access,

@@ -232,6 +232,8 @@ export const drainWindowMs = 30 * 24 * 3_600_000;
 /** Of the nodes that store data, at most so many are drained by that rule at once, and at least one: beyond it, think of a bug first. */
 export const drainShareMax = 0.1;
 export const drainLookMs = 60_000;
+/** What a node remembers of each: nodes lost, domains down, restores. A cluster of a thousand nodes loses about fifty a year. */
+export const outagesKeptMax = 1000;
 /** Why an operator drains a node: shown in tables. */
 export const drainReasonCharactersMax = 200;
 /** Documents of other tools: none that we read nests deeper than ten levels. */

@@ -146,6 +146,15 @@ export function observeRounds({ log }: Observing): (error: KwamError) => void {
     );
 }
 
+/** Of what a node saw of failures. */
+export function observeRecords({ log }: Observing): (error: KwamError) => void {
+  return (error) =>
+    log.warn(
+      { error: String(error) },
+      'a record of failures was not noted; a restart forgets what is new in it',
+    );
+}
+
 type RestoreObserver = Pick<
   RestoreServices,
   'onOwnCorrupt' | 'onOwnUnreadable' | 'onForeignCorrupt' | 'onForeignUnreadable' | 'onVerified'
@@ -161,8 +170,8 @@ export function observeAccess(
   const { metrics, log } = observing;
   const foreignSite = site === 'read' ? 'receive' : site;
   const setAside = async (pack: DigestHex, why: string): Promise<void> => {
-    storage.damaged(pack);
     await store.quarantine(pack, `${site}: ${why}`);
+    storage.damaged(pack);
   };
   return {
     async onOwnCorrupt(pack: DigestHex, bad: readonly BadRecord[]) {
@@ -171,8 +180,8 @@ export function observeAccess(
         { pack, records: bad.length },
         'bytes read from the own store were bad; the pack is not served any more',
       );
-      countSilent(observing, store, pack, bad.filter(({ wasPassed }) => wasPassed).length);
       if (store.hasPack(pack)) await setAside(pack, `${bad.length} records did not match their digests`);
+      countSilent(observing, store, pack, bad.filter(({ wasPassed }) => wasPassed).length);
     },
     async onOwnUnreadable(pack: DigestHex, error: KwamError) {
       if (!store.hasPack(pack)) return;

@@ -9,6 +9,7 @@ import { checkNotIntoOwn, checkNotOwn, type OwnFiles } from './cluster/own-files
 import type { ControlStore } from './control/control-store.ts';
 import type { DigestHex } from './digest.ts';
 import { KwamError } from './errors.ts';
+import type { OutageRecord } from './health/outage-record.ts';
 import type { HealthWatch } from './health/watch.ts';
 import { drainReasonCharactersMax } from './limits.ts';
 import { type CompactServices, compact } from './pipeline/compact.ts';
@@ -78,6 +79,7 @@ export interface ServiceParts {
   readonly rebuild: RebuildServices;
   readonly surplus: SurplusServices;
   readonly watch: HealthWatch;
+  readonly outages: OutageRecord;
   readonly orchestrator: Orchestrator;
   readonly guard: StorageGuard;
   readonly control: ControlStore;
@@ -277,6 +279,7 @@ function nodeMethods(parts: ServiceParts): Methods<'node' | 'cluster'> {
     },
     'node.compact': async (_request, _report, { signal }) => compact(parts.compact, signal),
     'node.orphans': async () => parts.orphans.sweep(),
+    'node.outages': async () => parts.outages.outages,
     'node.drain': async (request, _report, { peer }) => drain(parts, fieldsOf(request, 'node.drain'), peer),
     'node.undrain': async (request) => {
       const node = textOf(fieldsOf(request, 'node.undrain'), 'node');

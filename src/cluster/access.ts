@@ -37,6 +37,7 @@ export const METHODS = {
   'node.orphans': 'replicate',
   'node.adopt': 'replicate',
   'node.names': 'replicate',
+  'node.outages': 'discover',
   'node.drain': 'replicate',
   'node.undrain': 'replicate',
   'cluster.status': 'discover',

@@ -7,6 +7,7 @@
  */
 import type { Clock } from '../clock.ts';
 import type { DigestHex } from '../digest.ts';
+import { KwamError } from '../errors.ts';
 import { drainWindowMs } from '../limits.ts';
 import type { Store } from '../store/store.ts';
 import type { StorageEvidence } from './storage-rate.ts';
@@ -34,15 +35,22 @@ const DAMAGE_KEPT_MAX = 1000;
 export class StorageRecord {
   readonly #store: Pick<Store, 'getNote' | 'putDurableNote'>;
   readonly #clock: Clock;
+  readonly #onUnnoted: (error: KwamError) => void;
   readonly #verified: Map<number, number>;
   #damaged: readonly Damage[];
   #forgivenUntilMs: number;
   #drainEndedAt: string | undefined;
   #isNoted = true;
 
-  constructor(store: Pick<Store, 'getNote' | 'putDurableNote'>, clock: Clock) {
+  /** @param onUnnoted  told when a note could not be written: a restart forgets then what it says, and nothing else fails for it. */
+  constructor(
+    store: Pick<Store, 'getNote' | 'putDurableNote'>,
+    clock: Clock,
+    onUnnoted: (error: KwamError) => void,
+  ) {
     this.#store = store;
     this.#clock = clock;
+    this.#onUnnoted = onUnnoted;
     const text = store.getNote(NOTE);
     const noted: Noted = text === undefined ? { damaged: [], verified: [] } : (JSON.parse(text) as Noted);
     this.#damaged = noted.damaged;
@@ -86,8 +94,14 @@ export class StorageRecord {
 
   /** Durable each time: an undurable one in its place could be lost with all that the durable one said. */
   #note(): void {
-    this.#store.putDurableNote(NOTE, this.#text());
-    this.#isNoted = true;
+    try {
+      this.#store.putDurableNote(NOTE, this.#text());
+      this.#isNoted = true;
+    } catch (error) {
+      if (!(error instanceof KwamError)) throw error;
+      this.#isNoted = false;
+      this.#onUnnoted(error);
+    }
   }
 
   #forgetOld(): void {

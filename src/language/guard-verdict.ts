@@ -222,7 +222,11 @@ function sharingAssumed({ domains, listed }: Rates, shards: number): NonNullable
 }
 
 /** The real maximum: what placement promises for listed domains, and what the counts of nodes allow for others. */
-function spreadIn(nodes: readonly InventoryNode[], { domains, listed }: Rates): Spreader {
+/** What is known of the sharing of domains when shards are spread over these nodes. */
+export function spreadIn(
+  nodes: PlacedNodes,
+  { domains, listed }: Pick<Rates, 'domains' | 'listed'>,
+): Spreader {
   const topology = topologyOf(nodes);
   return (shards) => {
     const { caps, classes } = topology.spread(shards, listed);
@@ -239,10 +243,12 @@ function spreadIn(nodes: readonly InventoryNode[], { domains, listed }: Rates): 
   };
 }
 
-const topologies = new WeakMap<readonly InventoryNode[], Topology>();
+type PlacedNodes = readonly Pick<InventoryNode, 'name' | 'labels' | 'weight'>[];
+
+const topologies = new WeakMap<PlacedNodes, Topology>();
 
 /** An inventory stays while a program is edited; sorting 10,000 nodes for each edit would be felt. */
-function topologyOf(nodes: readonly InventoryNode[]): Topology {
+function topologyOf(nodes: PlacedNodes): Topology {
   const known = topologies.get(nodes) ?? new Topology(nodes);
   topologies.set(nodes, known);
   return known;

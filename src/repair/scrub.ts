@@ -124,8 +124,9 @@ async function setAside(services: ScrubServices, pack: DigestHex, found: PackVer
   const corrupt = Math.max(1, found.bad.length + found.recordHeadersDamaged.length + frames);
   const problem = found.problem ?? 'damaged';
   const passed = found.bad.filter(({ wasPassed }) => wasPassed).length;
-  services.observer.corrupt(pack, corrupt, problem, passed);
+  // First of all: whoever counts it writes notes, which a full disk refuses.
   await services.store.quarantine(pack, problem);
+  services.observer.corrupt(pack, corrupt, problem, passed);
   return corrupt;
 }
 

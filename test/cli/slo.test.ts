@@ -40,12 +40,37 @@ describe('slo', () => {
     expect(stdout).toMatch(/integrity_slo +kept +0 +0 +30d/);
   });
 
+  test('sets what nodes have seen beside the guard, and says so where that is nothing', async () => {
+    const { guard } = await runJson<{ guard: Record<string, unknown> }>(['slo', '--dir', cluster]);
+    expect(guard).toMatchObject({
+      times: [
+        { name: 'mttr_restore', verdict: 'no data', meanMs: null },
+        { name: 'recovery_time', verdict: 'no data', meanMs: null },
+      ],
+      rate: { losses: 0, verdict: 'no data' },
+      isBelowClaim: false,
+    });
+    expect(guard['ninesObserved']).toBe(guard['ninesDeclared']);
+    const { stdout } = await mainHere(['slo', '--dir', cluster]);
+    expect(stdout).toMatch(/mttr_restore +no data +\d+ .* none seen/);
+  });
+
+  test('opens the gate of rollouts while budgets are kept', async () => {
+    const { code, stdout } = await mainHere(['slo', '--dir', cluster, '--gate']);
+    expect([code, stdout]).toEqual([0, expect.stringContaining('rollouts may begin')]);
+  });
+
   test('knows nothing when a node is gone, and says so with exit code 1', async () => {
     await mainHere(['dev', 'down', '--dir', cluster, '--node', 'n0002']);
     const { code, stdout, stderr } = await mainHere(['slo', '--dir', cluster]);
     expect(code).toBe(1);
     expect(stdout).toContain('no data');
     expect(stderr).toContain('nothing is known of n0002: it is down');
+    const gate = await mainHere(['slo', '--dir', cluster, '--gate']);
+    expect([gate.code, gate.stdout]).toEqual([
+      5,
+      expect.stringContaining('integrity_slo: nothing is known of it'),
+    ]);
   });
 
   test('writes rules, a dashboard and OpenSLO documents of a program', async () => {

@@ -12,6 +12,10 @@ import { FakeClock } from '../control/fake-clock.ts';
 const guardPlan = { name: 'sla', onViolation: 'quarantine' } as GuardPlan;
 const plan = { replicate: { factor: 3 }, guard: guardPlan } as unknown as Plan;
 
+const unnoted = (error: Error): never => {
+  throw error;
+};
+
 let clock: FakeClock;
 let control: MemoryControlStore;
 let observer: Membership;
@@ -59,7 +63,7 @@ function guardOf(name: string, damagedPacks: number, its: Plan = plan) {
   const kept = new Map<string, string>();
   const put = (key: string, text: string): void => void kept.set(key, text);
   const store = { getNote: (key: string) => kept.get(key), putDurableNote: put };
-  const record = new StorageRecord(store, clock);
+  const record = new StorageRecord(store, clock, unnoted);
   for (let i = 0; i < damagedPacks; i++) record.damaged(String(i).padStart(64, '0') as DigestHex);
   const changes: StorageState['state'][] = [];
   const onChanged = ({ state }: StorageState): void => void changes.push(state);
