@@ -8,7 +8,7 @@ import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { isSiteName, runCorruption, SITES } from './corruption/corruption.ts';
+import { CANARIES, isCanary, runCorruption } from './corruption/corruption.ts';
 import { showReport } from './corruption/report.ts';
 
 const TESTS = new URL('..', import.meta.url).pathname;
@@ -30,8 +30,8 @@ if (values.faults !== undefined) process.exit(await corruption(values.faults));
 async function corruption(wanted: string): Promise<number> {
   const [faults, seed, canary] = [Number(wanted), Number(values.seed), values.canary];
   const isWhole = (value: number, least: number): boolean => Number.isSafeInteger(value) && value >= least;
-  if (!isWhole(faults, 1) || !isWhole(seed, 0) || (canary !== undefined && !isSiteName(canary))) {
-    const sites = Object.keys(SITES).join(', ');
+  if (!isWhole(faults, 1) || !isWhole(seed, 0) || (canary !== undefined && !isCanary(canary))) {
+    const sites = CANARIES.join(', ');
     console.error(
       `expected --faults above 0, a whole --seed and a --canary of ${sites}; got ${process.argv.slice(2).join(' ')}`,
     );

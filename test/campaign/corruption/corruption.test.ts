@@ -1,7 +1,7 @@
 /** The corruption campaign in short, and its canaries: without them a campaign that looks at nothing would look healthy. */
 import { expect, test } from 'vitest';
 import { CAMPAIGN, chosenSeed } from '../../store/packs.ts';
-import { runCorruption, SITES, type SiteName } from './corruption.ts';
+import { CANARIES, runCorruption, SITES } from './corruption.ts';
 
 const FAULTS = CAMPAIGN ? 100_000 : 2000;
 
@@ -24,7 +24,7 @@ test('no fault stays unseen and does harm', { timeout: 600_000 }, async () => {
   }
 });
 
-test.each<SiteName>(['source', 'wire', 'pack', 'parity'])(
+test.each(CANARIES)(
   'the canary: with the verification of %s switched off, faults are silent',
   async (site) => {
     const report = await runCorruption({ faults: 300, seed: 1, canary: site, sites: [site] });

@@ -34,7 +34,11 @@ export const SITES = {
 
 export type SiteName = keyof typeof SITES;
 
-export const isSiteName = (name: string): name is SiteName => Object.hasOwn(SITES, name);
+/** Sites whose verification can be switched off: those that hash in a worker. */
+export const CANARIES = ['source', 'wire', 'pack', 'parity'] as const satisfies readonly SiteName[];
+
+export const isCanary = (name: string): name is (typeof CANARIES)[number] =>
+  CANARIES.some((one) => one === name);
 
 export interface CorruptionRequest {
   readonly faults: number;
