@@ -2,7 +2,7 @@
  * The part of slo about the guard: what it declares beside what the nodes of a running cluster have seen.
  * In: the plan; every node that answers. Out: the comparison, and its lines.
  */
-import type { Outages } from '../health/outage-record.ts';
+import type { Outages } from '../guard/outages.ts';
 import type { Plan } from '../plan.ts';
 import { type GuardFeedback, guardFeedback, type RateRow, type TimeRow } from '../slo/guard-feedback.ts';
 import { type ClusterOptions, withCluster } from './cluster-client.ts';

@@ -7,35 +7,11 @@
  */
 import type { Clock } from '../clock.ts';
 import { KwamError } from '../errors.ts';
+import type { DomainOutage, Loss, Outages } from '../guard/outages.ts';
 import { outagesKeptMax } from '../limits.ts';
 import { DOMAINS, type Domain } from '../plan.ts';
 import type { Store } from '../store/store.ts';
 import type { Absence, WatchedMember } from './watch.ts';
-
-export interface Loss {
-  readonly node: string;
-  /** Since when it has been away. */
-  readonly atMs: number;
-}
-
-export interface Span {
-  readonly fromMs: number;
-  readonly toMs: number;
-}
-
-export interface DomainOutage extends Span {
-  readonly domain: Domain;
-  readonly value: string;
-}
-
-export interface Outages {
-  /** Time of members that was watched, all together. */
-  readonly memberMs: number;
-  readonly losses: readonly Loss[];
-  readonly domains: readonly DomainOutage[];
-  /** From the first look that found packs lacking copies or shards to the first that found none, where something was restored meanwhile. */
-  readonly restores: readonly Span[];
-}
 
 interface Noted extends Outages {
   readonly openRestore?: { readonly fromMs: number; readonly isWorked: boolean };

@@ -6,8 +6,8 @@
  * overlap: time is counted once, by the longest record, and what several of them saw at about the same time is one event.
  */
 import { type Durability, yearMs } from '../guard/durability.ts';
+import type { Outages, Span } from '../guard/outages.ts';
 import { poissonInterval } from '../guard/poisson-interval.ts';
-import type { Outages, Span } from '../health/outage-record.ts';
 import type { GuardPlan, Plan } from '../plan.ts';
 import { planDurability } from './plan-durability.ts';
 

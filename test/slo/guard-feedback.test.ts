@@ -1,7 +1,7 @@
 /** Declared times and rates beside observed ones: the nines that follow, and what is said when nothing was seen. */
 import { expect, it } from 'vitest';
 import { copies, durability, lossRate, yearMs } from '../../src/guard/durability.ts';
-import type { Outages } from '../../src/health/outage-record.ts';
+import type { Outages } from '../../src/guard/outages.ts';
 import { DOMAINS, type GuardPlan } from '../../src/plan.ts';
 import { guardFeedback } from '../../src/slo/guard-feedback.ts';
 import { smallPlan } from '../faults/small-plan.ts';
