@@ -180,6 +180,8 @@ export const syntaxErrorsMax = 100;
  */
 export const editorMessageBytesMax = 64 * MIB;
 export const editorHeaderBytesMax = 4 * KIB;
+/** Diagnostics sent of one text at a keystroke: an editor draws each of them, and the first ones are often the cause of the others. */
+export const editorDiagnosticsMax = 1000;
 /** How long the server waits for the next keystroke before it sends diagnostics: longer than a compile, shorter than a pause. */
 export const diagnosticsDelayMs = 60;
 

@@ -30,7 +30,7 @@ import {
 } from 'vscode-languageserver-protocol/node';
 import packageJson from '../../package.json' with { type: 'json' };
 import { EXIT } from '../errors.ts';
-import { diagnosticsDelayMs } from '../limits.ts';
+import { diagnosticsDelayMs, editorDiagnosticsMax } from '../limits.ts';
 import { abilitiesOf, CAPABILITIES, type EditorAbilities, Features } from './lsp-features.ts';
 import { diagnosticOf, wholeDiagnostic } from './lsp-protocol.ts';
 import { FramedReader, MalformedMessage } from './lsp-reader.ts';
@@ -241,7 +241,8 @@ class LanguageServer {
 
 function diagnosticsOf({ compiled, problem }: Analysis): Diagnostic[] {
   if (problem !== undefined) return [wholeDiagnostic(problem)];
-  return compiled.diagnostics.filter(({ file }) => file === compiled.program.file).map(diagnosticOf);
+  const own = compiled.diagnostics.filter(({ file }) => file === compiled.program.file);
+  return own.slice(0, editorDiagnosticsMax).map(diagnosticOf);
 }
 
 /** A whole text, or a text in the place of a range. */

@@ -29,7 +29,7 @@ import {
 } from 'vscode-languageserver-protocol/node';
 import { type TextChange, Workspace } from '../../src/cli/lsp-workspace.ts';
 import { format } from '../../src/language/format.ts';
-import { editorMessageBytesMax } from '../../src/limits.ts';
+import { editorDiagnosticsMax, editorMessageBytesMax } from '../../src/limits.ts';
 import { seededRandom } from '../../src/random.ts';
 import { apply, EXAMPLES, randomEdit } from '../editor/edits.ts';
 import { ABLE, Editor, placeOf } from './lsp-client.ts';
@@ -308,6 +308,15 @@ describe('texts', () => {
       const answer = await editor.connection.sendRequest(method, params).catch(({ code }) => code);
       expect([empty, LSPErrorCodes.RequestFailed], method).toContainEqual(answer);
     }
+  });
+
+  test('of thousands of diagnostics the first ones are sent', async () => {
+    const uri = 'untitled:many.kwam';
+    await editor.open(uri, `apiVersion "kwam.dev/v0.2"\n${'metric m { }\n'.repeat(500)}`);
+    const diagnostics = await editor.diagnostics(uri);
+    expect(diagnostics).toHaveLength(editorDiagnosticsMax);
+    expect(diagnostics[0]?.range.start.line).toBe(1);
+    await editor.close(uri);
   });
 
   test('a message beyond the limits is passed over', async () => {
