@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -34,7 +34,10 @@ beforeAll(async () => {
   registry = await TestRegistry.start();
   registry.push('open/seed', content);
 });
-afterAll(() => registry.stop());
+afterAll(async () => {
+  await registry.stop();
+  rmSync(directory, { recursive: true });
+});
 
 const verify = (...args: string[]) => mainHere(['image', 'verify', ...args]);
 

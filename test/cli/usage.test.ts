@@ -1,12 +1,13 @@
 /** Wrong arguments: exit code 2, one clear line, no stack trace. */
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { KwamError } from '../../src/errors.ts';
 import { PROGRAM, run, runHere, temporary } from './run.ts';
 
 const DIRECTORY = temporary('usage');
+afterAll(() => rmSync(DIRECTORY, { recursive: true }));
 
 describe('the program', () => {
   it('prints its version', async () => {
